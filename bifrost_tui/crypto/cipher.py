@@ -1,0 +1,130 @@
+"""The cipher of one field of one row: a Fernet key of its own, and tokens that fit nowhere else."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from bifrost_tui.crypto.derivation import derive
+from bifrost_tui.crypto.master_key import MasterKey
+
+
+@dataclass(frozen=True, slots=True)
+class SealContext:
+    """Where a token belongs; it opens nowhere else.
+
+    ``version`` counts the values that the field has had, so that an older token of the same row,
+    put back, does not open either.
+    """
+
+    scope: str
+    row_id: str
+    field: str
+    version: int
+
+    def parts(self) -> tuple[str, ...]:
+        """Return the context as the texts that go into the key derivation."""
+        return ("row", self.scope, self.row_id, self.field, str(self.version))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A Fernet token and the id of the master key that it was written under."""
+
+    token: str
+    key_id: str
+
+
+class Keyring:
+    """The master keys at hand, newest first: the first writes, all read."""
+
+    __slots__ = ("_keys", "newest")
+
+    def __init__(self, keys: Sequence[MasterKey]) -> None:
+        self._keys = {key.key_id: key for key in keys}
+        self.newest = keys[0]
+
+    def __repr__(self) -> str:
+        return f"<Keyring {', '.join(self._keys)}>"
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the keys at hand, newest first."""
+        return tuple(self._keys)
+
+    def key(self, key_id: str) -> MasterKey | None:
+        """Return the key of that id, where it is at hand."""
+        return self._keys.get(key_id)
+
+    def seal(self, value: bytes, context: SealContext) -> Sealed:
+        """Encrypt a value for the one place that the context names, under the newest key."""
+        token = _fernet(self.newest, context).encrypt(value)
+        return Sealed(token.decode("ascii"), self.newest.key_id)
+
+    def opens(self, sealed: Sealed, context: SealContext) -> bool:
+        """Tell whether a token opens in its place, and give nothing of it away."""
+        return unseal(self, sealed, context) is not None
+
+    def holds(self, sealed: Sealed, context: SealContext, value: bytes) -> bool:
+        """Tell whether a token opens in its place and holds just this value."""
+        found = unseal(self, sealed, context)
+        return found is not None and hmac.compare_digest(found, value)
+
+
+def unseal(keyring: Keyring, sealed: Sealed, context: SealContext) -> bytes | None:
+    """Decrypt a token in its place; ``None`` where no key at hand opens it.
+
+    For this package alone: who may have plaintext calls :mod:`bifrost_tui.crypto.reading`.
+    """
+    key = keyring.key(sealed.key_id)
+    if key is None or not _canonical(sealed.token):
+        return None
+    try:
+        return _fernet(key, context).decrypt(sealed.token)
+    except (InvalidToken, ValueError):
+        return None
+
+
+def _fernet(key: MasterKey, context: SealContext) -> Fernet:
+    return Fernet(urlsafe_b64encode(key.derive(*context.parts())))
+
+
+def _canonical(token: str) -> bool:
+    """Refuse other spellings of a token: base64 decoding forgives blanks and stray last bits."""
+    try:
+        return urlsafe_b64encode(urlsafe_b64decode(token)).decode("ascii") == token
+    except (binascii.Error, ValueError):
+        return False
+
+
+class DatabaseRoot:
+    """A database's own random secret: the keys of its fingerprints and of its audit chain.
+
+    It is kept sealed under every master key in use, so that fingerprints stay equal and the chain
+    stays whole when the master key is changed.
+    """
+
+    __slots__ = ("_chain", "_fingerprints")
+
+    SIZE = 32
+
+    def __init__(self, secret: bytes) -> None:
+        self._chain = derive(secret, "audit chain")
+        self._fingerprints = derive(secret, "fingerprints")
+
+    def __repr__(self) -> str:
+        return "<DatabaseRoot>"
+
+    def fingerprint(self, value: bytes) -> str:
+        """Return eight characters that are equal for equal values."""
+        return hmac.new(self._fingerprints, value, sha256).hexdigest()[:8]
+
+    def link(self, previous: str, event: bytes) -> str:
+        """Return the hash that chains an event to the one before it, as 64 hex characters."""
+        return hmac.new(self._chain, previous.encode("ascii") + b"\n" + event, sha256).hexdigest()

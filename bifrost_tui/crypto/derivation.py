@@ -1,0 +1,21 @@
+"""Keys derived from keys: HKDF-SHA256 (RFC 5869) over a context that cannot be read two ways."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_APPLICATION = "bifrost-tui"
+_VERSION = "1"
+
+
+def length_prefixed(parts: tuple[str, ...]) -> bytes:
+    """Join texts so that no two lists of them give the same bytes: a length before each."""
+    encoded = [part.encode("utf-8") for part in parts]
+    return b"".join(len(data).to_bytes(4, "big") + data for data in encoded)
+
+
+def derive(secret: bytes, *context: str, length: int = 32) -> bytes:
+    """Derive ``length`` bytes of key from a random secret, for the one purpose named."""
+    info = length_prefixed((_APPLICATION, _VERSION, *context))
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)

@@ -1,0 +1,191 @@
+"""Where the database, the master key and the preferences come from."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bifrost_tui.errors import SettingsError
+
+DATABASE_VARIABLE = "BIFROST_DATABASE_URL"
+KEY_VARIABLE = "BIFROST_SECRET_KEY"
+KEY_FILE_VARIABLE = "BIFROST_SECRET_KEY_FILE"
+THEME_VARIABLE = "BIFROST_THEME"
+CREDENTIAL = "bifrost_secret_key"
+
+ThemeName = Literal["dark", "light", "terminal"]
+THEMES: tuple[ThemeName, ...] = ("dark", "light", "terminal")
+
+_APPLICATION = "bifrost-tui"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where master keys are to be read: a variable's text, or a file."""
+
+    name: str
+    path: Path | None = None
+    text: str | None = None
+
+    def __repr__(self) -> str:
+        return f"KeySource({self.name!r}, {self.path!s})"
+
+    def __str__(self) -> str:
+        return self.name if self.path is None else f"{self.name} ({self.path})"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one run of the program works with. The texts of keys do not show in its repr."""
+
+    database_url: str
+    database_from: str
+    key_source: KeySource | None
+    """The first source that is there; ``None`` where none is."""
+    key_file: Path
+    """Where a key file is made when there is none."""
+    folder: Path
+    """The user's settings folder."""
+    theme: ThemeName
+
+    def __repr__(self) -> str:
+        return f"Settings(database={shown_url(self.database_url)!r}, key={self.key_source!r})"
+
+    @property
+    def database_path(self) -> Path | None:
+        """The database's file, where it is a file (SQLite)."""
+        return sqlite_path(self.database_url)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file behind an SQLite URL, made absolute; ``None`` for other engines."""
+    match = re.match(r"sqlite(?:\+pysqlite)?:///(.+)\Z", url, re.DOTALL)
+    return Path(match.group(1)).expanduser().absolute() if match else None
+
+
+def shown_url(url: str) -> str:
+    """Return a database URL without its password and its parameters, for people to read."""
+    if path := sqlite_path(url):
+        return f"sqlite {path}"
+    bare = re.sub(r"[?#].*\Z", "", url, flags=re.DOTALL)
+    return re.sub(r"//[^/]*@", "//", bare)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Find the database, the master key and the preferences.
+
+    Nothing is created and no key is read: a later step may only need one of them.
+
+    Raises:
+        SettingsError: a variable or the settings file cannot be used.
+
+    """
+    environ = os.environ if environ is None else environ
+    folder = _folder(environ, "XDG_CONFIG_HOME", ".config")
+    data = _folder(environ, "XDG_DATA_HOME", ".local/share")
+    url = environ.get(DATABASE_VARIABLE, "")
+    if DATABASE_VARIABLE in environ and not url.strip():
+        raise SettingsError(f"{DATABASE_VARIABLE} is set and empty. Unset it, or give a URL.")
+    key_file = folder / "secret.key"
+    return Settings(
+        database_url=_checked_url(url) if url else f"sqlite:///{data / 'bifrost.db'}",
+        database_from=DATABASE_VARIABLE if url else "the default",
+        key_source=_key_source(environ, key_file),
+        key_file=key_file,
+        folder=folder,
+        theme=_theme(environ, folder / "config.toml"),
+    )
+
+
+def _folder(environ: Mapping[str, str], variable: str, beneath_home: str) -> Path:
+    """Return a folder of ours where the system wants it.
+
+    By the XDG rules at once where they hold; platformdirs, whose import takes as long as all the
+    rest of this module, knows the other systems.
+    """
+    if sys.platform.startswith(("darwin", "win")):
+        return _foreign_folder(variable)
+    base = environ.get(variable, "")
+    if not Path(base).is_absolute():
+        base = str(Path(environ.get("HOME") or Path.home()) / beneath_home)
+    return Path(base) / _APPLICATION
+
+
+def _foreign_folder(variable: str) -> Path:
+    import platformdirs
+
+    if variable == "XDG_CONFIG_HOME":
+        return platformdirs.user_config_path(_APPLICATION, appauthor=False)
+    return platformdirs.user_data_path(_APPLICATION, appauthor=False)
+
+
+def _checked_url(url: str) -> str:
+    if re.match(r"sqlite(\+pysqlite)?:", url):
+        path = sqlite_path(url)
+        if path is None or str(path).endswith(":memory:") or path.name.startswith("file:"):
+            raise SettingsError(
+                f"{DATABASE_VARIABLE} names no file. Write it as sqlite:////absolute/path.db"
+            )
+        if "?" in url:
+            raise SettingsError(
+                f"{DATABASE_VARIABLE} has parameters after a question mark; SQLite takes none here."
+            )
+        return f"sqlite:///{path}"
+    if url.startswith("postgresql"):
+        raise SettingsError(
+            f"{DATABASE_VARIABLE} names a PostgreSQL database; this version keeps its data in"
+            " SQLite. Write it as sqlite:////absolute/path.db"
+        )
+    scheme = re.match(r"[a-zA-Z0-9+]{1,40}:", url)
+    raise SettingsError(
+        f"{DATABASE_VARIABLE} names an engine that is not supported"
+        f"{' (' + scheme.group(0) + ')' if scheme else ''}. Write it as sqlite:////absolute/path.db"
+    )
+
+
+def _key_source(environ: Mapping[str, str], key_file: Path) -> KeySource | None:
+    if KEY_VARIABLE in environ:
+        return KeySource(KEY_VARIABLE, text=environ[KEY_VARIABLE])
+    if KEY_FILE_VARIABLE in environ:
+        return KeySource(KEY_FILE_VARIABLE, path=Path(environ[KEY_FILE_VARIABLE]).expanduser())
+    if credentials := environ.get("CREDENTIALS_DIRECTORY"):
+        path = Path(credentials) / CREDENTIAL
+        if path.exists():
+            return KeySource("systemd credential", path=path)
+    return KeySource("key file", path=key_file) if key_file.exists() else None
+
+
+def _theme(environ: Mapping[str, str], file: Path) -> ThemeName:
+    if THEME_VARIABLE in environ:
+        return checked_theme(environ[THEME_VARIABLE], THEME_VARIABLE)
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
+        return "dark"
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{file} cannot be read as UTF-8 text.") from None
+    try:
+        preferences = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is no TOML: {error}.") from None
+    if unknown := sorted(set(preferences) - {"theme"}):
+        raise SettingsError(f"{file} sets {unknown[0]!r}, which is no setting. It knows: theme.")
+    return checked_theme(preferences.get("theme", "dark"), str(file))
+
+
+def checked_theme(name: object, origin: str) -> ThemeName:
+    """Return a theme's name, or say which there are.
+
+    Raises:
+        SettingsError: there is no theme of that name.
+
+    """
+    if name in THEMES:
+        return name
+    raise SettingsError(f"{origin}: there is no theme {name!r}. There are: {', '.join(THEMES)}.")

@@ -1,0 +1,1 @@
+"""The database: tables, migrations, the repository and the audit chain. Hands out no plaintext."""

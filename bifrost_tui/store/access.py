@@ -1,0 +1,59 @@
+"""Who acts, from where, and what the actor's role allows. The repository asks at every call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+
+from bifrost_tui.store.schema import GLOBAL, member
+
+EVERYWHERE = "all"
+"""The ``scope_id`` of a membership that counts in every organization and in global."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An actor and where the actor came from (an SSH client's address, or ``local``)."""
+
+    actor: str
+    source: str
+
+
+class Role(StrEnum):
+    """An actor's standing in an organization or in all."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+_RANK = {Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
+
+
+def role_in(connection: Connection, access: Access, scope_id: str) -> Role | None:
+    """Return the actor's role in a scope; ``None`` where the actor is no member."""
+    scopes = [EVERYWHERE] if scope_id in (GLOBAL, EVERYWHERE) else [EVERYWHERE, scope_id]
+    roles = connection.scalars(
+        select(member.c.role).where(member.c.actor == access.actor, member.c.scope_id.in_(scopes))
+    ).all()
+    return max((Role(role) for role in roles), key=_RANK.__getitem__, default=None)
+
+
+def seen_scopes(connection: Connection, access: Access) -> frozenset[str] | None:
+    """Return the ids of the scopes that an actor may see; ``None`` means every one."""
+    found = frozenset(
+        connection.scalars(select(member.c.scope_id).where(member.c.actor == access.actor))
+    )
+    return None if EVERYWHERE in found else found
+
+
+def may_change(role: Role, access: Access, created_by: str) -> bool:
+    """Tell whether a config may be changed: members change those they created."""
+    return role is not Role.MEMBER or created_by == access.actor
+
+
+def may_manage(role: Role | None) -> bool:
+    """Tell whether organizations may be added, renamed, archived and restored."""
+    return role in (Role.OWNER, Role.ADMIN)

@@ -1,0 +1,152 @@
+"""The audit chain: one event a line, each hashed with the one before it under a key.
+
+The event of a change is written in the change's own transaction: if it cannot be written, the
+change does not happen. A changed, removed or reordered event no longer fits the chain.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, insert, select
+
+from bifrost_tui.clock import Clock
+from bifrost_tui.crypto.cipher import DatabaseRoot
+from bifrost_tui.store.schema import audit_event
+from bifrost_tui.store.views import AuditView, ChainReport, Scope
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.access import Access
+    from bifrost_tui.store.engine import Database
+
+DONE = "done"
+REFUSED = "refused"
+FAILED = "failed"
+
+_START = "0" * 64
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is about to be told: an action and what it was done to. Never a value."""
+
+    action: str
+    scope: Scope | None = None
+    key: str | None = None
+    outcome: str = DONE
+    details: Mapping[str, Any] | None = None
+
+
+class AuditChain:
+    """Appends to the log and checks it."""
+
+    def __init__(self, database: Database, root: DatabaseRoot, clock: Clock) -> None:
+        self._database = database
+        self._root = root
+        self._clock = clock
+
+    def append(self, connection: Connection, access: Access, *events: Event) -> datetime:
+        """Write events into the transaction at hand and return the moment they carry."""
+        last = connection.execute(
+            select(audit_event.c.sequence, audit_event.c.chain_hash)
+            .order_by(audit_event.c.sequence.desc())
+            .limit(1)
+        ).one_or_none()
+        sequence, chain_hash = (last.sequence, last.chain_hash) if last else (0, _START)
+        now = self._clock()
+        rows = []
+        for told in events:
+            sequence += 1
+            row: dict[str, Any] = {
+                "sequence": sequence,
+                "at": now,
+                "actor": access.actor,
+                "source": access.source,
+                "action": told.action,
+                "organization_id": told.scope.id if told.scope else None,
+                "organization": told.scope.name if told.scope else None,
+                "key": told.key,
+                "outcome": told.outcome,
+                "details": json.dumps(
+                    told.details or {}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
+                ),
+            }
+            chain_hash = self._root.link(chain_hash, _bytes(row))
+            rows.append({**row, "chain_hash": chain_hash})
+        connection.execute(insert(audit_event), rows)
+        return now
+
+    def verify(self) -> ChainReport:
+        """Walk the whole chain and report the first event that does not fit."""
+        checked, previous = 0, _START
+        while True:
+            chunk = self._chunk(checked)
+            for row in chunk:
+                expected = self._root.link(previous, _bytes(row))
+                if row["sequence"] != checked + 1 or row["chain_hash"] != expected:
+                    return ChainReport(checked, checked + 1)
+                checked, previous = checked + 1, expected
+            if len(chunk) < _CHUNK:
+                # Rows with numbers that the walk passed over stand outside the chain.
+                strays = self._count() != checked
+                return ChainReport(checked, checked + 1 if strays else None)
+
+    def _chunk(self, after: int) -> list[Any]:
+        query = (
+            select(audit_event)
+            .where(audit_event.c.sequence > after)
+            .order_by(audit_event.c.sequence)
+            .limit(_CHUNK)
+        )
+        return self._database.read(lambda connection: list(connection.execute(query).mappings()))
+
+    def _count(self) -> int:
+        from sqlalchemy import func
+
+        query = select(func.count()).select_from(audit_event)
+        return self._database.read(lambda connection: connection.execute(query).scalar_one())
+
+
+def recent(connection: Connection, scope: Scope, key: str, limit: int) -> tuple[AuditView, ...]:
+    """Return a key's last events in one scope, newest first."""
+    query = (
+        select(audit_event)
+        .where(audit_event.c.organization_id == scope.id, audit_event.c.key == key)
+        .order_by(audit_event.c.sequence.desc())
+        .limit(limit)
+    )
+    return tuple(
+        AuditView(
+            sequence=row.sequence,
+            at=row.at,
+            actor=row.actor,
+            source=row.source,
+            action=row.action,
+            organization=row.organization,
+            key=row.key,
+            outcome=row.outcome,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _bytes(row: Mapping[str, Any]) -> bytes:
+    """Return an event as the bytes that are hashed: the same on every engine."""
+    fields = [
+        row["sequence"],
+        row["at"].astimezone(UTC).isoformat(timespec="microseconds"),
+        row["actor"],
+        row["source"],
+        row["action"],
+        row["organization_id"],
+        row["organization"],
+        row["key"],
+        row["outcome"],
+        row["details"],
+    ]
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,411 @@
+"""Configs as they are changed: add, edit, rotate, delete; each with its event, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from bifrost_tui.clock import iso
+from bifrost_tui.display import visible
+from bifrost_tui.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConfigNotFoundError,
+    ConflictError,
+    InvalidInputError,
+)
+from bifrost_tui.store.access import Access, may_change
+from bifrost_tui.store.audit import DONE, Event
+from bifrost_tui.store.config_lists import ConfigLists, seal_context
+from bifrost_tui.store.context import open_for_changes
+from bifrost_tui.store.entered import EnteredSecret, entered_bytes
+from bifrost_tui.store.organizations import count_change
+from bifrost_tui.store.schema import audit_event, config
+from bifrost_tui.store.values import ConfigType, canonical, checked_key
+from bifrost_tui.store.views import ConfigView, Scope
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from bifrost_tui.store.tables import Config
+
+LONGEST_DESCRIPTION = 2000
+LONGEST_INTEGRATION = 100
+LONGEST_PERIOD = 36500
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDraft:
+    """A config as a form or a command gives it.
+
+    ``value`` is the text entered for a plain type. ``secret`` is the new value of a secret; without
+    one, a new secret needs a value and an existing one keeps what it has.
+    """
+
+    key: str
+    type: ConfigType
+    value: str | None = None
+    secret: EnteredSecret | None = None
+    integration: str | None = None
+    description: str = ""
+    rotate_every_days: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<ConfigDraft {self.key!r} {self.type}>"
+
+
+def checked_period(text: str) -> int | None:
+    """Return a rotation period in days from what was typed; nothing means none.
+
+    Raises:
+        InvalidInputError: it is no whole number of days from 1 to 36500.
+
+    """
+    tidy = text.strip()
+    if not tidy:
+        return None
+    if tidy.isascii() and tidy.isdecimal() and len(tidy) <= 6:
+        return _checked_days(int(tidy))
+    raise InvalidInputError(_PERIOD_RULE, field="rotate_every_days")
+
+
+_PERIOD_RULE = f"Write the period as a whole number of days, 1 to {LONGEST_PERIOD}, or nothing."
+
+
+def _checked_days(days: int | None) -> int | None:
+    if days is not None and not 1 <= days <= LONGEST_PERIOD:
+        raise InvalidInputError(_PERIOD_RULE, field="rotate_every_days")
+    return days
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A draft that keeps every rule, its plain value in canonical form."""
+
+    key: str
+    type: ConfigType
+    value: str | None
+    secret: EnteredSecret | None
+    integration: str | None
+    description: str
+    rotate_every_days: int | None
+
+
+def _checked(draft: ConfigDraft) -> _Checked:
+    key = checked_key(draft.key)
+    is_secret = draft.type is ConfigType.SECRET
+    value = None
+    if not is_secret:
+        if draft.secret is not None:
+            raise InvalidInputError(
+                f"{key} would keep a secret as plain {draft.type}. Choose the type secret.",
+                field="type",
+            )
+        value = canonical(draft.type, draft.value if draft.value is not None else "")
+    elif draft.value is not None:
+        raise InvalidInputError("A secret takes no plain value.", field="value")
+    return _Checked(
+        key=key,
+        type=draft.type,
+        value=value,
+        secret=draft.secret,
+        integration=_tidy(draft.integration, "integration", LONGEST_INTEGRATION) or None,
+        description=_tidy(draft.description, "description", LONGEST_DESCRIPTION) or "",
+        rotate_every_days=_checked_days(draft.rotate_every_days) if is_secret else None,
+    )
+
+
+def _tidy(text: str | None, field: str, longest: int) -> str:
+    tidy = (text or "").strip()
+    if len(tidy) > longest:
+        raise InvalidInputError(f"The {field} has more than {longest} characters.", field=field)
+    if "\0" in tidy or any("\ud800" <= character <= "\udfff" for character in tidy):
+        raise InvalidInputError(f"The {field} holds {visible(tidy)[:40]!r}.", field=field)
+    return tidy
+
+
+class ConfigChanges(ConfigLists):
+    """What can be done to configs."""
+
+    def add(self, access: Access, scope: Scope, draft: ConfigDraft) -> ConfigView:
+        """Add a config to a scope.
+
+        Raises:
+            InvalidInputError, AlreadyExistsError: a field cannot be saved as it is.
+
+        """
+        checked = _checked(draft)
+        config_id = self._context.ids()
+
+        def work(session: Session) -> None:
+            from bifrost_tui.store.tables import Config
+
+            connection = session.connection()
+            now_scope, _role = self._context.enter(connection, access, scope)
+            open_for_changes(now_scope)
+            self._free(connection, scope, checked.key, None)
+            now = self._tell(session, access, "config.add", scope, checked.key, checked.type)
+            row = Config(
+                id=config_id,
+                organization_id=None if scope.is_global else scope.id,
+                scope_id=scope.id,
+                key=checked.key,
+                type=checked.type.value,
+                created_at=now,
+                created_by=access.actor,
+                updated_at=now,
+                updated_by=access.actor,
+                version=1,
+            )
+            self._fill(row, checked, now)
+            session.add(row)
+            secret = checked.type is ConfigType.SECRET
+            count_change(
+                connection,
+                scope.id,
+                access,
+                now,
+                configs=1,
+                secrets=int(secret),
+                needs_value=int(secret and row.secret is None),
+            )
+
+        self._write(access, Event("config.add", scope, visible(draft.key)[:255]), work)
+        return self.get(access, scope, config_id)
+
+    def edit(self, access: Access, view: ConfigView, draft: ConfigDraft) -> ConfigView:
+        """Change a config; a secret keeps its value unless the draft brings a new one.
+
+        Raises:
+            ConflictError: it was changed since ``view`` was read.
+            InvalidInputError, AlreadyExistsError: a field cannot be saved as it is.
+
+        """
+        checked = _checked(draft)
+
+        def work(session: Session) -> None:
+            row = self._fetch(session, access, view)
+            was_secret = row.type == ConfigType.SECRET
+            was_empty = was_secret and row.secret is None
+            if checked.key != row.key:
+                self._free(session.connection(), view.scope, checked.key, row.id)
+            before = _facts(row)
+            if row.type != checked.type and was_secret and checked.value is None:
+                raise InvalidInputError("A new type needs a new value.", field="value")
+            now = self._context.now()
+            self._fill(row, checked, now)
+            changed = [name for name, value in _facts(row).items() if value != before[name]]
+            told = self._tell(
+                session,
+                access,
+                "config.edit",
+                view.scope,
+                checked.key,
+                checked.type,
+                changed=changed,
+                **({"old_key": before["key"]} if "key" in changed else {}),
+            )
+            row.updated_at, row.updated_by = told, access.actor
+            row.version += 1
+            secret = checked.type is ConfigType.SECRET
+            count_change(
+                session.connection(),
+                view.scope.id,
+                access,
+                told,
+                secrets=int(secret) - int(was_secret),
+                needs_value=int(secret and row.secret is None) - int(was_empty),
+            )
+
+        self._write(access, Event("config.edit", view.scope, view.key), work)
+        return self.get(access, view.scope, view.id)
+
+    def rotate(self, access: Access, view: ConfigView, secret: EnteredSecret) -> ConfigView:
+        """Give a secret a new value.
+
+        Raises:
+            ConflictError: it was changed since ``view`` was read.
+
+        """
+
+        def work(session: Session) -> None:
+            row = self._fetch(session, access, view)
+            if row.type != ConfigType.SECRET:
+                raise InvalidInputError(
+                    f"{row.key} is no secret; only secrets are rotated. Edit it instead.",
+                    field="type",
+                )
+            filled = row.secret is None
+            old = row.fingerprint
+            now = self._context.now()
+            self._seal(row, secret, now)
+            told = self._tell(
+                session,
+                access,
+                "config.rotate",
+                view.scope,
+                row.key,
+                ConfigType.SECRET,
+                fingerprint=row.fingerprint,
+                old_fingerprint=old,
+            )
+            row.updated_at, row.updated_by = told, access.actor
+            row.version += 1
+            count_change(
+                session.connection(), view.scope.id, access, told, needs_value=-int(filled)
+            )
+
+        self._write(access, Event("config.rotate", view.scope, view.key), work)
+        return self.get(access, view.scope, view.id)
+
+    def delete(self, access: Access, view: ConfigView) -> None:
+        """Delete a config for good.
+
+        Raises:
+            ConflictError: it was changed since ``view`` was read.
+
+        """
+
+        def work(session: Session) -> None:
+            row = self._fetch(session, access, view)
+            secret = row.type == ConfigType.SECRET
+            now = self._tell(
+                session, access, "config.delete", view.scope, row.key, ConfigType(row.type)
+            )
+            empty = secret and row.secret is None
+            session.delete(row)
+            count_change(
+                session.connection(),
+                view.scope.id,
+                access,
+                now,
+                configs=-1,
+                secrets=-int(secret),
+                needs_value=-int(empty),
+            )
+
+        self._write(access, Event("config.delete", view.scope, view.key), work)
+
+    def _write(self, access: Access, event: Event, work: Callable[[Session], None]) -> None:
+        context = self._context
+        context.guard(access, event, lambda: context.database.write(work))
+
+    def _fetch(self, session: Session, access: Access, view: ConfigView) -> Config:
+        """Load the row that a change is for, when nothing stands against the change."""
+        from bifrost_tui.store.tables import Config
+
+        connection = session.connection()
+        scope, role = self._context.enter(connection, access, view.scope)
+        open_for_changes(scope)
+        row = session.get(Config, view.id)
+        if row is None or row.scope_id != scope.id:
+            raise self._gone(connection, view)
+        if not may_change(role, access, row.created_by):
+            raise AccessDeniedError(
+                f"{access.actor} may change only what {access.actor} created in {scope.name};"
+                f" {row.key} was created by {row.created_by}. Ask an admin."
+            )
+        if row.version != view.version:
+            raise ConflictError(
+                f"{row.key} in {scope.name} was changed by {row.updated_by} at"
+                f" {iso(row.updated_at)}, after you opened it. Nothing was saved.",
+                by=row.updated_by,
+                at=row.updated_at,
+                deleted=False,
+            )
+        return row
+
+    @staticmethod
+    def _gone(connection: Connection, view: ConfigView) -> ConflictError | ConfigNotFoundError:
+        last = connection.execute(
+            select(audit_event.c.actor, audit_event.c.at)
+            .where(
+                audit_event.c.organization_id == view.scope.id,
+                audit_event.c.key == view.key,
+                audit_event.c.action == "config.delete",
+                audit_event.c.outcome == DONE,
+            )
+            .order_by(audit_event.c.sequence.desc())
+            .limit(1)
+        ).one_or_none()
+        if last is None:
+            return ConfigNotFoundError(f"{view.key} in {view.scope.name} does not exist.")
+        return ConflictError(
+            f"{view.key} in {view.scope.name} was deleted by {last.actor} at {iso(last.at)}."
+            " Nothing was saved.",
+            by=last.actor,
+            at=last.at,
+            deleted=True,
+        )
+
+    @staticmethod
+    def _free(connection: Connection, scope: Scope, key: str, but_id: str | None) -> None:
+        found = connection.execute(
+            select(config.c.id).where(config.c.scope_id == scope.id, config.c.key == key)
+        ).scalar_one_or_none()
+        if found is not None and found != but_id:
+            raise AlreadyExistsError(
+                f"{key} exists in {scope.name} already. Edit that one, or choose another key.",
+                field="key",
+            )
+
+    def _tell(
+        self,
+        session: Session,
+        access: Access,
+        action: str,
+        scope: Scope,
+        key: str,
+        kind: ConfigType,
+        **details: object,
+    ) -> datetime:
+        told = Event(action, scope, key, details={"type": kind.value, **details})
+        return self._context.chain.append(session.connection(), access, told)
+
+    def _fill(self, row: Config, checked: _Checked, now: datetime) -> None:
+        row.key = checked.key
+        row.integration = checked.integration
+        row.description = checked.description
+        row.rotate_every_days = checked.rotate_every_days
+        row.value = checked.value
+        if checked.type is not ConfigType.SECRET:
+            row.secret = row.key_id = row.fingerprint = row.hint = None
+            row.secret_changed_at = row.unreadable_at = None
+        row.type = checked.type.value
+        if checked.secret is not None:
+            self._seal(row, checked.secret, now)
+        _schedule(row)
+
+    def _seal(self, row: Config, secret: EnteredSecret, now: datetime) -> None:
+        value = entered_bytes(secret)
+        # Never counted down, so that no older token of this row opens again.
+        row.secret_version += 1
+        sealed = self._context.keyring.seal(
+            value, seal_context(row.scope_id, row.id, row.secret_version)
+        )
+        row.secret, row.key_id = sealed.token, sealed.key_id
+        row.fingerprint = self._context.root.fingerprint(value)
+        row.secret_changed_at, row.unreadable_at = now, None
+        _schedule(row)
+
+
+def _schedule(row: Config) -> None:
+    changed, period = row.secret_changed_at, row.rotate_every_days
+    row.due_at = changed + timedelta(days=period) if changed and period else None
+
+
+def _facts(row: Config) -> dict[str, object]:
+    """Return what an event may say has changed, by name."""
+    return {
+        "key": row.key,
+        "type": row.type,
+        "value": row.value,
+        "secret": row.secret_version,
+        "integration": row.integration,
+        "description": row.description,
+        "rotate_every_days": row.rotate_every_days,
+    }

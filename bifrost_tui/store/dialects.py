@@ -1,0 +1,36 @@
+"""What is written differently for each engine inside a query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Boolean
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class _AnyCaseLike(FunctionElement[bool]):
+    """``LIKE`` that folds ASCII case, which is all that a key can hold."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+def contains(column: ColumnElement[str], word: str) -> ColumnElement[bool]:
+    """Return whether a column holds a word, in any case; the word's wildcards are data."""
+    literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return _AnyCaseLike(column, f"%{literal}%")
+
+
+def _operator(name: str) -> Any:
+    def write(element: _AnyCaseLike, compiler: Any, **options: Any) -> str:
+        column, pattern = (compiler.process(part, **options) for part in element.clauses)
+        return f"({column} {name} {pattern} ESCAPE '\\')"
+
+    return write
+
+
+# SQLite's own LIKE folds ASCII case; a function around the column would cost thrice the time.
+compiles(_AnyCaseLike)(_operator("LIKE"))
+compiles(_AnyCaseLike, "postgresql")(_operator("ILIKE"))

@@ -1,0 +1,308 @@
+"""The engine: how a database is reached, and all that differs from one engine to another."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from bifrost_tui import errors
+from bifrost_tui.settings import shown_url, sqlite_path
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+"""How long a write waits for another one before it gives up."""
+
+_WRITES = "bifrost_writes"
+_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten, and nothing sorted is spilled to a file.
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+    # A commit that was told survives a loss of power.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA trusted_schema = OFF",
+)
+
+
+class Interrupt:
+    """A handle with which another thread can cut a read short."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._cancelled = False
+        # A connection that went back to the pool may already serve another read.
+        self._lock = Lock()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the answer is no longer wanted."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """Stop the read; it ends in :class:`~bifrost_tui.errors.DatabaseInterruptedError`."""
+        with self._lock:
+            self._cancelled = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    @contextmanager
+    def watching(self, connection: Connection) -> Iterator[None]:
+        """Let :meth:`cancel` reach this connection while the block runs."""
+        with self._lock:
+            if self._cancelled:
+                raise errors.DatabaseInterruptedError("The read was cancelled.")
+            self._connection = connection.connection.dbapi_connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+
+class Database:
+    """Transactions over one engine. Every error that leaves is one of ours and holds no value."""
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self.engine = engine
+        self.shown = shown_url(url)
+        self.path = sqlite_path(url)
+        self._writer = engine.execution_options(**{_WRITES: True})
+
+    def read(self, work: Callable[[Connection], T], interrupt: Interrupt | None = None) -> T:
+        """Run a read in one transaction, which sees one state of the database throughout."""
+        return self._translated(lambda: self._read(work, interrupt))
+
+    def _read(self, work: Callable[[Connection], T], interrupt: Interrupt | None) -> T:
+        with self.engine.connect() as connection, connection.begin():
+            if interrupt is None:
+                return work(connection)
+            with interrupt.watching(connection):
+                return work(connection)
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run a change in one transaction that holds the write lock from its beginning."""
+        from sqlmodel import Session
+
+        def run() -> T:
+            with Session(self._writer, expire_on_commit=False) as session, session.begin():
+                return work(session)
+
+        return self._translated(run)
+
+    def write_rows(self, work: Callable[[Connection], T]) -> T:
+        """Run a change of many rows in one such transaction, without objects."""
+
+        def run() -> T:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        return self._translated(run)
+
+    def _translated(self, run: Callable[[], T]) -> T:
+        try:
+            return run()
+        except SQLAlchemyError as error:
+            problem = self.explain(error)
+        # Raised outside the handler: the driver's error holds the statement's values.
+        raise problem
+
+    def explain(self, error: SQLAlchemyError) -> errors.DatabaseError:
+        """Turn a driver's error into one of ours, which names the database and what to do."""
+        cause = error.orig if isinstance(error, DBAPIError) else None
+        if isinstance(cause, sqlite3.Error):
+            return _explain_sqlite(cause, self.shown)
+        return errors.DatabaseError(
+            f"The database ({self.shown}) could not be used: {type(cause or error).__name__}."
+        )
+
+    def close(self) -> None:
+        """Close every connection; SQLite then moves its write-ahead log into the file."""
+        self.engine.dispose()
+
+
+_TOLD = (
+    (
+        "SQLITE_BUSY",
+        errors.DatabaseBusyError,
+        (
+            "Another program holds the database ({shown}) and did not let go within"
+            f" {BUSY_SECONDS:.0f} seconds. Nothing was changed; try again."
+        ),
+    ),
+    (
+        "SQLITE_LOCKED",
+        errors.DatabaseBusyError,
+        "Another program holds the database ({shown}). Nothing was changed; try again.",
+    ),
+    (
+        "SQLITE_READONLY",
+        errors.DatabaseReadOnlyError,
+        (
+            "The database ({shown}) cannot be written. Nothing was changed; check the rights of the"
+            " file and of its folder."
+        ),
+    ),
+    (
+        "SQLITE_FULL",
+        errors.DatabaseFullError,
+        (
+            "There is no room left for the database ({shown}). Nothing was changed; free some room"
+            " and try again."
+        ),
+    ),
+    (
+        "SQLITE_CORRUPT",
+        errors.DatabaseCorruptError,
+        "The database ({shown}) is damaged. Leave the file as it is and restore a backup.",
+    ),
+    (
+        "SQLITE_NOTADB",
+        errors.DatabaseCorruptError,
+        (
+            "The file ({shown}) is no SQLite database, or its head is damaged. Leave it as it is;"
+            " check the path, or restore a backup."
+        ),
+    ),
+    ("SQLITE_INTERRUPT", errors.DatabaseInterruptedError, "The read was cancelled."),
+    (
+        "SQLITE_CANTOPEN",
+        errors.DatabaseError,
+        "The database ({shown}) cannot be opened. Check the rights of the file and its folder.",
+    ),
+    (
+        "SQLITE_IOERR",
+        errors.DatabaseError,
+        (
+            "Reading or writing the database ({shown}) failed ({name}). Nothing was changed; check"
+            " the disk."
+        ),
+    ),
+    (
+        "",
+        errors.DatabaseError,
+        "The database ({shown}) refused ({name}). Nothing was changed.",
+    ),
+)
+
+
+def _explain_sqlite(error: sqlite3.Error, shown: str) -> errors.DatabaseError:
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    kind, text = next((kind, text) for prefix, kind, text in _TOLD if name.startswith(prefix))
+    return kind(text.format(shown=shown, name=name))
+
+
+def connect(url: str) -> Database:
+    """Make the engine of a database that exists. Nothing is read yet."""
+    path = sqlite_path(url)
+    if path is None:
+        raise errors.SettingsError(f"No engine for {shown_url(url)}.")
+    return Database(_sqlite_engine(path), url)
+
+
+def create_file(path: Path) -> None:
+    """Make an empty database file, mode 0600, in a folder of mode 0700 where that is new.
+
+    Raises:
+        DatabaseError: it is there already, or cannot be made.
+
+    """
+    problem = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        problem = "exists already"
+    except OSError as error:
+        problem = f"cannot be made: {error.strerror}"
+    if problem:
+        raise errors.DatabaseError(f"The file {path} {problem}.")
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    # mode=rw: a database that is gone is never made anew, empty, by looking for it.
+    uri = f"file:{quote(str(path))}?mode=rw"
+
+    def open_file() -> sqlite3.Connection:
+        return sqlite3.connect(
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+
+    engine = create_engine("sqlite://", creator=open_file, hide_parameters=True, **_pool())
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        # SQLite's own LIKE folds ASCII only, which is all that keys can hold.
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # Deferred, a transaction that reads and then writes can fail at once despite the timeout.
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _pool() -> dict[str, Any]:
+    from sqlalchemy import QueuePool
+
+    return {"poolclass": QueuePool, "pool_size": 4, "max_overflow": 8}
+
+
+def prepare_storage(database: Database) -> None:
+    """Set what a new database keeps for good: on SQLite, the write-ahead log."""
+    if database.path is None:
+        return
+
+    def run() -> None:
+        with database.engine.connect() as connection:
+            # Not within a transaction, so past SQLAlchemy's own BEGIN.
+            driver = connection.connection.dbapi_connection
+            driver.execute("PRAGMA journal_mode = WAL")  # type: ignore[union-attr]
+
+    database._translated(run)
+
+
+def copy_database(database: Database, target: Path) -> None:
+    """Write a consistent copy of an SQLite database into a new file, mode 0600.
+
+    Raises:
+        DatabaseError: the copy could not be made whole; then there is none.
+
+    """
+    create_file(target)
+
+    def run() -> None:
+        with database.engine.connect() as connection:
+            source = connection.connection.dbapi_connection
+            with sqlite3.connect(target) as copy:
+                source.backup(copy)  # type: ignore[union-attr]
+            copy.close()
+
+    problem = None
+    try:
+        run()
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        problem = (
+            _explain_sqlite(cause, str(target))
+            if isinstance(cause, sqlite3.Error)
+            else errors.DatabaseError(f"The copy {target} could not be made.")
+        )
+    if problem is not None:
+        target.unlink(missing_ok=True)
+        raise problem

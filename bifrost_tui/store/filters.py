@@ -1,0 +1,88 @@
+"""The filter over a list of configs, as it is typed: words, and ``name:value`` pairs.
+
+``stripe key type:secret is:overdue`` finds the overdue secrets whose key holds both words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bifrost_tui.errors import InvalidInputError
+from bifrost_tui.store.values import ConfigType
+
+STATES = {
+    "own": "the organization's own",
+    "inherited": "global ones that it inherits",
+    "shadows": "own ones that shadow a global one",
+    "needs-value": "secrets without a value",
+    "due": "secrets whose rotation period has ended, overdue ones too",
+    "overdue": "secrets past their rotation period",
+    "unreadable": "secrets that no key at hand opens",
+}
+"""What may stand after ``is:``, and what it finds."""
+
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFilter:
+    """What a list is narrowed to; everything given must hold."""
+
+    words: tuple[str, ...] = ()
+    """Parts of the key, in any case."""
+    types: frozenset[ConfigType] = field(default_factory=frozenset)
+    states: frozenset[str] = field(default_factory=frozenset)
+    integration: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.types or self.states or self.integration is not None)
+
+
+NO_FILTER = ConfigFilter()
+"""Narrows nothing."""
+
+
+def parse_filter(text: str) -> ConfigFilter:
+    """Read a filter as it is typed.
+
+    A pair that is not finished (``type:``) narrows nothing yet.
+
+    Raises:
+        InvalidInputError: an unknown pair, type or state; the message names those there are.
+
+    """
+    if len(text) > _LONGEST:
+        raise InvalidInputError(
+            f"The filter has more than {_LONGEST} characters. Shorten it.", field="filter"
+        )
+    words: list[str] = []
+    types: set[ConfigType] = set()
+    states: set[str] = set()
+    integration: str | None = None
+    for part in text.split():
+        name, colon, value = part.partition(":")
+        if not colon:
+            words.append(part)
+        elif not value:
+            continue
+        elif name == "type":
+            types.add(ConfigType(_known("type", value, list(ConfigType))))
+        elif name == "is":
+            states.add(_known("is", value.replace("_", "-"), list(STATES)))
+        elif name == "integration":
+            integration = value
+        else:
+            raise InvalidInputError(
+                f"There is no filter {ascii(name)[1:-1]}: ; there are type: is: integration:",
+                field="filter",
+            )
+    return ConfigFilter(tuple(words), frozenset(types), frozenset(states), integration)
+
+
+def _known(name: str, value: str, known: list[str]) -> str:
+    """Accept a value, or the beginning of just one while it is being typed."""
+    if value in known:
+        return value
+    if len(near := [candidate for candidate in known if candidate.startswith(value)]) == 1:
+        return near[0]
+    raise InvalidInputError(f"{name}: takes {', '.join(known)}", field="filter")

@@ -1,0 +1,82 @@
+"""Schema changes: Alembic's migrations, shipped in the package and run when they are due."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from bifrost_tui.clock import Clock
+from bifrost_tui.store.access import Access
+from bifrost_tui.store.audit import AuditChain, Event
+from bifrost_tui.store.engine import Database, copy_database
+from bifrost_tui.store.schema import VERSION_TABLE
+
+SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def create_tables(database: Database, scripts: Path = SCRIPTS) -> None:
+    """Run every migration on an empty database."""
+    database.write_rows(lambda connection: run_migrations(connection, scripts))
+
+
+def upgrade(
+    database: Database,
+    revision: str,
+    chain: AuditChain,
+    access: Access,
+    clock: Clock,
+    scripts: Path = SCRIPTS,
+) -> tuple[str, ...]:
+    """Bring an older database to this program's schema, after a backup copy of its file.
+
+    All of it is one transaction: it has happened or it has not. Returns what users should know.
+    """
+    notices = []
+    backup = None
+    if database.path is not None:
+        stamp = clock().strftime("%Y%m%d-%H%M%S")
+        backup = database.path.with_name(f"{database.path.name}.schema-{revision}.{stamp}.bak")
+        copy_database(database, backup)
+        notices.append(f"A copy of the database as it was is kept as {backup}.")
+    newest = ScriptDirectory.from_config(_alembic(scripts)).get_current_head()
+
+    def work(connection: Connection) -> None:
+        run_migrations(connection, scripts)
+        chain.append(
+            connection,
+            access,
+            Event("database.migrate", details={"from": revision, "to": newest}),
+        )
+
+    database.write_rows(work)
+    return (f"The database was brought from schema {revision} to {newest}.", *notices)
+
+
+def run_migrations(connection: Connection, scripts: Path = SCRIPTS) -> None:
+    """Run the migrations that are due, in the transaction at hand."""
+    configuration = _alembic(scripts)
+    directory = ScriptDirectory.from_config(configuration)
+
+    def steps(revision: Any, _context: Any) -> Any:
+        return directory._upgrade_revs("head", revision)
+
+    with EnvironmentContext(configuration, directory, fn=steps) as environment:
+        environment.configure(
+            connection=connection,
+            version_table=VERSION_TABLE,
+            transactional_ddl=True,
+            transaction_per_migration=False,
+        )
+        environment.run_migrations()
+
+
+def _alembic(scripts: Path) -> AlembicConfig:
+    configuration = AlembicConfig()
+    configuration.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    configuration.set_main_option("path_separator", "os")
+    return configuration

@@ -1,0 +1,279 @@
+"""Opening a database, and making one: the key fits, the schema is known, or nothing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, column, func, insert, inspect, select, table
+
+from bifrost_tui.clock import Clock, utc_now
+from bifrost_tui.crypto.cipher import Keyring, Sealed
+from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys, write_key_file
+from bifrost_tui.crypto.verifier import RootSecret, open_verifier
+from bifrost_tui.errors import (
+    DatabaseError,
+    DatabaseMissingError,
+    DatabaseNewerError,
+    DatabaseNotOursError,
+    MasterKeyMissingError,
+    WrongMasterKeyError,
+)
+from bifrost_tui.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource, Settings
+from bifrost_tui.store.access import EVERYWHERE, Access, Role
+from bifrost_tui.store.audit import AuditChain, Event
+from bifrost_tui.store.context import StoreContext, new_id
+from bifrost_tui.store.engine import Database, connect, create_file, prepare_storage
+from bifrost_tui.store.organizations import start_summary
+from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.schema import (
+    GLOBAL,
+    REVISION,
+    VERSION_TABLE,
+    config,
+    key_check,
+    member,
+)
+
+MISSING_KEY = (
+    f"There is no master key. Set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or let the setup make"
+    " a key file."
+)
+
+
+def open_repository(
+    settings: Settings,
+    access: Access,
+    *,
+    clock: Clock = utc_now,
+    ids: Callable[[], str] = new_id,
+) -> Repository:
+    """Open the database of the settings with the master key of the settings.
+
+    An older schema is migrated, after a backup copy; what was done stands in ``notices``.
+
+    Raises:
+        DatabaseMissingError, MasterKeyMissingError: it has to be set up first.
+        MasterKeyError, DatabaseError: it cannot be opened, and this is why.
+
+    """
+    path = settings.database_path
+    if path is not None and not path.exists():
+        raise DatabaseMissingError(
+            f"There is no database at {path} yet. Run `bifrost-tui` or `bifrost-tui setup` to make"
+            " one."
+        )
+    keyring = load_keyring(settings)
+    database = connect(settings.database_url)
+    try:
+        return _open(database, keyring, settings, access, clock, ids)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _open(
+    database: Database,
+    keyring: Keyring,
+    settings: Settings,
+    access: Access,
+    clock: Clock,
+    ids: Callable[[], str],
+) -> Repository:
+    revision = database.read(lambda connection: read_revision(connection, database.shown))
+    verifiers = database.read(_verifiers)
+    root = _fitting_root(keyring, verifiers, settings)
+    chain = AuditChain(database, root.keys(), clock)
+    notices: tuple[str, ...] = ()
+    if revision != REVISION:
+        from bifrost_tui.store.migrate import upgrade
+
+        notices = upgrade(database, revision, chain, access, clock)
+    context = StoreContext(database, keyring, root.keys(), chain, clock, ids)
+    if keyring.newest.key_id not in {verifier.key_id for verifier in verifiers}:
+        _add_verifier(context, access, root)
+    return Repository(context, notices=notices)
+
+
+def load_keyring(settings: Settings) -> Keyring:
+    """Read the master keys of the settings.
+
+    Raises:
+        MasterKeyMissingError: there is no source of keys.
+        MasterKeyRefusedError: what is there cannot be accepted.
+
+    """
+    if settings.key_source is None:
+        raise MasterKeyMissingError(MISSING_KEY)
+    return Keyring(load_master_keys(settings.key_source))
+
+
+def read_revision(connection: Connection, shown: str) -> str:
+    """Return the schema version of a database of ours.
+
+    Raises:
+        DatabaseNotOursError: it is another program's, or empty.
+        DatabaseNewerError: a newer program wrote it.
+
+    """
+    found = inspect(connection).has_table(VERSION_TABLE)
+    versions: list[str] = (
+        list(connection.scalars(select(column("version_num")).select_from(table(VERSION_TABLE))))
+        if found
+        else []
+    )
+    if len(versions) != 1:
+        raise DatabaseNotOursError(
+            f"The database ({shown}) was not made by Bifrost TUI. Nothing in it was changed; check"
+            " BIFROST_DATABASE_URL."
+        )
+    revision = versions[0]
+    if revision > REVISION:
+        raise DatabaseNewerError(
+            f"The database ({shown}) was written by a newer Bifrost TUI (schema"
+            f" {revision}; this program knows {REVISION}). Nothing was changed; update the program."
+        )
+    return revision
+
+
+def _verifiers(connection: Connection) -> list[Sealed]:
+    rows = connection.execute(
+        select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
+    )
+    return [Sealed(row.token, row.key_id) for row in rows]
+
+
+def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings) -> RootSecret:
+    for verifier in verifiers:
+        root = open_verifier(keyring, verifier)
+        if root is not None:
+            return root
+    given = ", ".join(keyring.key_ids)
+    wanted = ", ".join(verifier.key_id for verifier in verifiers) or "unknown"
+    if set(keyring.key_ids) & {verifier.key_id for verifier in verifiers}:
+        raise WrongMasterKeyError(
+            f"The database's record of master key {wanted} is damaged: the key fits by its id but"
+            " does not open it. Nothing was read or written; restore a backup."
+        )
+    raise WrongMasterKeyError(
+        f"The master key does not fit the database: {settings.key_source} holds key {given}, the"
+        f" database was written with key {wanted}. Nothing was read or written. Give the key that"
+        " it was written with; to change keys, give both, the new one first: new,old."
+    )
+
+
+def _add_verifier(context: StoreContext, access: Access, root: RootSecret) -> None:
+    """Let the newest key open the database too, before it writes anything."""
+    sealed = root.seal(context.keyring)
+
+    def work(connection: Connection) -> None:
+        known = select(key_check.c.key_id).where(key_check.c.key_id == sealed.key_id)
+        if connection.execute(known).first():
+            return
+        now = context.chain.append(
+            connection, access, Event("key.add", details={"key_id": sealed.key_id})
+        )
+        connection.execute(
+            insert(key_check).values(key_id=sealed.key_id, token=sealed.token, created_at=now)
+        )
+
+    context.database.write_rows(work)
+
+
+def create_repository(
+    settings: Settings,
+    access: Access,
+    *,
+    make_key: bool = False,
+    clock: Clock = utc_now,
+    ids: Callable[[], str] = new_id,
+) -> Repository:
+    """Make the database of the settings, with the actor as its owner, and open it.
+
+    ``make_key`` makes a key file first, where no source holds a key. What fails leaves no database.
+
+    Raises:
+        MasterKeyError, DatabaseError: it could not be made, and this is why.
+
+    """
+    path = settings.database_path
+    if path is not None and path.exists():
+        raise DatabaseError(f"The file {path} exists already. Nothing was changed.")
+    if settings.key_source is None and make_key:
+        write_key_file(settings.key_file, generate_master_key())
+        keyring = Keyring(load_master_keys(KeySource("key file", path=settings.key_file)))
+    else:
+        keyring = load_keyring(settings)
+    if path is not None:
+        create_file(path)
+    database = connect(settings.database_url)
+    try:
+        _create(database, keyring, access, clock, ids)
+    except BaseException:
+        database.close()
+        if path is not None:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        raise
+    chain_root = database.read(_verifiers)
+    root = _fitting_root(keyring, chain_root, settings)
+    chain = AuditChain(database, root.keys(), clock)
+    return Repository(StoreContext(database, keyring, root.keys(), chain, clock, ids))
+
+
+def _create(
+    database: Database,
+    keyring: Keyring,
+    access: Access,
+    clock: Clock,
+    ids: Callable[[], str],
+) -> None:
+    from bifrost_tui.store.migrate import create_tables
+
+    prepare_storage(database)
+    create_tables(database)
+    root = RootSecret.new()
+    sealed = root.seal(keyring)
+    chain = AuditChain(database, root.keys(), clock)
+
+    def work(connection: Connection) -> None:
+        now = chain.append(
+            connection,
+            access,
+            Event("database.create", details={"key_id": sealed.key_id, "schema": REVISION}),
+        )
+        connection.execute(
+            insert(key_check).values(key_id=sealed.key_id, token=sealed.token, created_at=now)
+        )
+        start_summary(connection, GLOBAL)
+        connection.execute(
+            insert(member).values(
+                id=ids(),
+                organization_id=None,
+                scope_id=EVERYWHERE,
+                actor=access.actor,
+                role=Role.OWNER.value,
+                created_at=now,
+                created_by=access.actor,
+                updated_at=now,
+                updated_by=access.actor,
+                version=1,
+            )
+        )
+
+    database.write_rows(work)
+
+
+def keys_in_use(repository: Repository) -> dict[str, int]:
+    """Return how many secrets each master key wrote, by key id; keys in use by none included."""
+    context = repository._context
+
+    def work(connection: Connection) -> dict[str, int]:
+        known = dict.fromkeys(connection.scalars(select(key_check.c.key_id)), 0)
+        counted = connection.execute(
+            select(config.c.key_id, func.count())
+            .where(config.c.key_id.is_not(None))
+            .group_by(config.c.key_id)
+        )
+        return known | {row[0]: row[1] for row in counted}
+
+    return context.database.read(work)

@@ -1,0 +1,364 @@
+"""Organizations: add, rename, archive, restore, list."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, insert, select, update
+
+from bifrost_tui.clock import iso
+from bifrost_tui.display import visible
+from bifrost_tui.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConflictError,
+    InvalidInputError,
+)
+from bifrost_tui.store import reading
+from bifrost_tui.store.access import EVERYWHERE, Access, may_manage, role_in, seen_scopes
+from bifrost_tui.store.audit import Event
+from bifrost_tui.store.context import StoreContext, missing_organization
+from bifrost_tui.store.schema import GLOBAL, config, organization, scope_summary
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from bifrost_tui.store.tables import Organization
+
+LONGEST_NAME = 100
+"""The most characters of an organization's name."""
+
+
+def checked_name(name: str) -> str:
+    """Return a name as it is kept: without outer blanks, in composed form.
+
+    Raises:
+        InvalidInputError: it is empty, too long, reserved, or holds what cannot be seen.
+
+    """
+    tidy = unicodedata.normalize("NFC", name.strip())
+    if not tidy:
+        raise InvalidInputError("The name is empty. Give the organization a name.", field="name")
+    if len(tidy) > LONGEST_NAME:
+        raise InvalidInputError(
+            f"The name has {len(tidy)} characters; {LONGEST_NAME} is the most.", field="name"
+        )
+    if visible(tidy) != tidy:
+        raise InvalidInputError(
+            f"The name holds a character that cannot be seen: {visible(tidy)}", field="name"
+        )
+    if folded_name(tidy) in (GLOBAL, EVERYWHERE):
+        raise InvalidInputError(
+            f"{tidy!r} is a word of this program and cannot be an organization's name.",
+            field="name",
+        )
+    return tidy
+
+
+def folded_name(name: str) -> str:
+    """Return a name as names are compared: regardless of case and of composition."""
+    folded = unicodedata.normalize("NFKC", name.strip()).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+class Organizations:
+    """The organizations of one database, for one actor at a time."""
+
+    def __init__(self, context: StoreContext) -> None:
+        self._context = context
+
+    def list(self, access: Access, *, archived: bool = False) -> tuple[OrganizationView, ...]:
+        """Return global, where the actor may see it, and the actor's organizations by name.
+
+        ``archived`` returns the archived ones instead.
+        """
+        return self._context.database.read(lambda c: self._list(c, access, archived))
+
+    def _list(
+        self, connection: Connection, access: Access, archived: bool
+    ) -> tuple[OrganizationView, ...]:
+        context = self._context
+        seen = seen_scopes(connection, access)
+        marks = reading.attention(connection, context.now(), context.keyring.key_ids)
+        query = (
+            select(
+                organization.c.id,
+                organization.c.name,
+                organization.c.archived_at,
+                organization.c.updated_at,
+                organization.c.updated_by,
+                organization.c.version,
+                scope_summary,
+            )
+            .join(scope_summary, scope_summary.c.scope_id == organization.c.id)
+            .where(
+                organization.c.archived_at.is_not(None)
+                if archived
+                else organization.c.archived_at.is_(None)
+            )
+            .order_by(organization.c.name_folded)
+        )
+        found: list[OrganizationView] = []
+        if seen is None and not archived:
+            kept = connection.execute(
+                select(scope_summary).where(scope_summary.c.scope_id == GLOBAL)
+            ).one()
+            found.append(
+                OrganizationView(
+                    scope=GLOBAL_SCOPE,
+                    configs=kept.configs,
+                    secrets=kept.secrets,
+                    attention=marks.get(GLOBAL, Attention()),
+                    changed_at=kept.changed_at,
+                    changed_by=kept.changed_by,
+                    version=0,
+                )
+            )
+        found += [
+            OrganizationView(
+                scope=Scope(row.id, row.name, archived=row.archived_at is not None),
+                configs=row.configs,
+                secrets=row.secrets,
+                attention=marks.get(row.id, Attention()),
+                changed_at=row.changed_at or row.updated_at,
+                changed_by=row.changed_by or row.updated_by,
+                version=row.version,
+            )
+            for row in connection.execute(query)
+            if seen is None or row.id in seen
+        ]
+        return tuple(found)
+
+    def find(self, access: Access, name: str) -> Scope:
+        """Return the scope of a name, in any case.
+
+        Raises:
+            OrganizationNotFoundError: no such organization, or none for this actor.
+
+        """
+
+        def work(connection: Connection) -> Scope:
+            row = connection.execute(
+                select(organization.c.id, organization.c.name, organization.c.archived_at).where(
+                    organization.c.name_folded == folded_name(name)
+                )
+            ).one_or_none()
+            if row is None or role_in(connection, access, row.id) is None:
+                raise missing_organization(connection, access, name)
+            return Scope(row.id, row.name, archived=row.archived_at is not None)
+
+        return self._context.guard(
+            access,
+            Event("organization.open", Scope("", visible(name)[:LONGEST_NAME])),
+            lambda: self._context.database.read(work),
+        )
+
+    def counts(self, access: Access, scope: Scope) -> ScopeCounts:
+        """Return what the head of a scope's list says."""
+        context = self._context
+
+        def work(connection: Connection) -> ScopeCounts:
+            context.enter(connection, access, scope)
+            now, key_ids = context.now(), context.keyring.key_ids
+            kept = connection.execute(
+                select(scope_summary).where(scope_summary.c.scope_id == scope.id)
+            ).one()
+            marks = reading.attention(connection, now, key_ids, scope.id)
+            query = reading.ListQuery(scope.id, now, key_ids)
+            return ScopeCounts(
+                effective=reading.count(connection, query),
+                own=kept.configs,
+                secrets=kept.secrets,
+                attention=marks.get(scope.id, Attention()),
+            )
+
+        return context.guard(
+            access, Event("organization.open", scope), lambda: context.database.read(work)
+        )
+
+    def add(self, access: Access, name: str) -> Scope:
+        """Add an organization.
+
+        Raises:
+            InvalidInputError, AlreadyExistsError: the name cannot be used.
+            AccessDeniedError: the actor may not manage organizations.
+
+        """
+        tidy = checked_name(name)
+        new = Scope(self._context.ids(), tidy)
+
+        def work(session: Session) -> Scope:
+            from bifrost_tui.store.tables import Organization
+
+            connection = session.connection()
+            self._manage(connection, access, EVERYWHERE, "add organizations")
+            self._free(connection, tidy, None)
+            now = self._context.chain.append(connection, access, Event("organization.add", new))
+            session.add(
+                Organization(
+                    id=new.id,
+                    name=tidy,
+                    name_folded=folded_name(tidy),
+                    created_at=now,
+                    created_by=access.actor,
+                    updated_at=now,
+                    updated_by=access.actor,
+                )
+            )
+            session.flush()
+            start_summary(connection, new.id)
+            return new
+
+        return self._write(access, Event("organization.add", new), work)
+
+    def rename(self, access: Access, scope: Scope, version: int, name: str) -> Scope:
+        """Give an organization another name.
+
+        Raises:
+            ConflictError: it was changed since ``version`` was read.
+
+        """
+        tidy = checked_name(name)
+
+        def work(session: Session) -> Scope:
+            row = self._fetch(session, access, scope, version, "rename it")
+            self._free(session.connection(), tidy, row.id)
+            old = row.name
+            row.name, row.name_folded = tidy, folded_name(tidy)
+            renamed = Scope(row.id, tidy, scope.archived)
+            self._touch(
+                session, access, row, Event("organization.rename", renamed, details={"old": old})
+            )
+            return renamed
+
+        return self._write(access, Event("organization.rename", scope), work)
+
+    def archive(self, access: Access, scope: Scope, version: int) -> Scope:
+        """Take an organization out of use: nothing in it is lost, nothing can be changed."""
+        return self._set_archived(access, scope, version, archived=True)
+
+    def restore(self, access: Access, scope: Scope, version: int) -> Scope:
+        """Take an archived organization into use again."""
+        return self._set_archived(access, scope, version, archived=False)
+
+    def _set_archived(self, access: Access, scope: Scope, version: int, *, archived: bool) -> Scope:
+        action = "organization.archive" if archived else "organization.restore"
+
+        def work(session: Session) -> Scope:
+            row = self._fetch(session, access, scope, version, action.rpartition(".")[2] + " it")
+            changed = Scope(row.id, row.name, archived=archived)
+            now = self._touch(session, access, row, Event(action, changed))
+            row.archived_at = now if archived else None
+            return changed
+
+        return self._write(access, Event(action, scope), work)
+
+    def _write(self, access: Access, event: Event, work: Callable[[Session], Scope]) -> Scope:
+        database = self._context.database
+        return self._context.guard(access, event, lambda: database.write(work))
+
+    def _fetch(
+        self, session: Session, access: Access, scope: Scope, version: int, verb: str
+    ) -> Organization:
+        from bifrost_tui.store.tables import Organization
+
+        self._context.enter(session.connection(), access, scope)
+        self._manage(session.connection(), access, scope.id, verb)
+        row = session.get_one(Organization, scope.id)
+        if row.version != version:
+            raise ConflictError(
+                f"{row.name} was changed by {row.updated_by} at {iso(row.updated_at)}."
+                " Look at it again before you change it.",
+                by=row.updated_by,
+                at=row.updated_at,
+                deleted=False,
+            )
+        return row
+
+    def _touch(self, session: Session, access: Access, row: Organization, event: Event) -> datetime:
+        now = self._context.chain.append(session.connection(), access, event)
+        row.updated_at, row.updated_by = now, access.actor
+        row.version += 1
+        return now
+
+    @staticmethod
+    def _manage(connection: Connection, access: Access, scope_id: str, verb: str) -> None:
+        role = role_in(connection, access, scope_id)
+        if not may_manage(role):
+            raise AccessDeniedError(
+                f"{access.actor} may not {verb}: that takes an owner or an admin."
+            )
+
+    @staticmethod
+    def _free(connection: Connection, name: str, but_id: str | None) -> None:
+        row = connection.execute(
+            select(organization.c.id, organization.c.name, organization.c.archived_at).where(
+                organization.c.name_folded == folded_name(name)
+            )
+        ).one_or_none()
+        if row is not None and row.id != but_id:
+            archived = " (archived)" if row.archived_at else ""
+            raise AlreadyExistsError(
+                f"There is an organization {row.name!r}{archived} already; names differ in more"
+                " than case.",
+                field="name",
+            )
+
+
+def start_summary(connection: Connection, scope_id: str) -> None:
+    """Begin the kept counts of a new scope."""
+    connection.execute(
+        insert(scope_summary).values(scope_id=scope_id, configs=0, secrets=0, needs_value=0)
+    )
+
+
+def count_change(
+    connection: Connection,
+    scope_id: str,
+    access: Access,
+    now: datetime,
+    *,
+    configs: int = 0,
+    secrets: int = 0,
+    needs_value: int = 0,
+) -> None:
+    """Keep a scope's counts in step with a change, in the change's transaction."""
+    connection.execute(
+        update(scope_summary)
+        .where(scope_summary.c.scope_id == scope_id)
+        .values(
+            configs=scope_summary.c.configs + configs,
+            secrets=scope_summary.c.secrets + secrets,
+            needs_value=scope_summary.c.needs_value + needs_value,
+            changed_at=now,
+            changed_by=access.actor,
+        )
+    )
+
+
+def recount(connection: Connection) -> list[str]:
+    """Return the scopes whose kept counts differ from their configs; for checks."""
+    from sqlalchemy import case, func
+
+    is_secret = config.c.type == ConfigType.SECRET
+    counted = {
+        row.scope_id: (row.configs, row.secrets, row.empty)
+        for row in connection.execute(
+            select(
+                config.c.scope_id,
+                func.count().label("configs"),
+                func.sum(case((is_secret, 1), else_=0)).label("secrets"),
+                func.sum(case((is_secret & config.c.secret.is_(None), 1), else_=0)).label("empty"),
+            ).group_by(config.c.scope_id)
+        )
+    }
+    return [
+        row.scope_id
+        for row in connection.execute(select(scope_summary))
+        if counted.get(row.scope_id, (0, 0, 0)) != (row.configs, row.secrets, row.needs_value)
+    ]

@@ -1,0 +1,59 @@
+"""The repository: the one door to the database for screens, commands and the SDK.
+
+Every call takes the actor's access and checks it. No call returns a secret's value or its token.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from bifrost_tui.clock import Clock
+from bifrost_tui.store.audit import AuditChain
+from bifrost_tui.store.config_changes import ConfigChanges
+from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.organizations import Organizations
+
+
+class Repository:
+    """Organizations and configs of one open database."""
+
+    def __init__(self, context: StoreContext, *, notices: tuple[str, ...] = ()) -> None:
+        self._context = context
+        self.organizations = Organizations(context)
+        self.configs = ConfigChanges(context)
+        self.notices = notices
+        """What opening the database did that its users should know (a migration, a backup)."""
+
+    @property
+    def audit(self) -> AuditChain:
+        """The audit chain."""
+        return self._context.chain
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that ages are counted by."""
+        return self._context.clock
+
+    @property
+    def key_id(self) -> str:
+        """The id of the master key that writes."""
+        return self._context.keyring.newest.key_id
+
+    @property
+    def database_name(self) -> str:
+        """The database as people may read it: without a password."""
+        return self._context.database.shown
+
+    def warm_up(self) -> None:
+        """Import what the first change needs, so that it does not wait for it."""
+        import bifrost_tui.store.tables  # noqa: F401
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._context.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,196 @@
+"""The tables, once. Lists are read straight from these; :mod:`.tables` maps classes onto them.
+
+They stand apart from the classes so that a list can be on the screen before SQLModel is imported,
+which takes longer than all the rest of a start.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+REVISION = "0001"
+"""The newest schema that this program knows; the name of the last migration."""
+
+VERSION_TABLE = "bifrost_schema"
+"""Where the database's own schema version stands."""
+
+GLOBAL = "global"
+"""The ``scope_id`` of what belongs to every organization."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware of it on every engine."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Store UTC, without the zone where the engine keeps none."""
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Give back an aware moment."""
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(32), primary_key=True)
+
+
+def _written() -> list[Column[Any]]:
+    return [
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("created_by", String(255), nullable=False),
+        Column("updated_at", UtcDateTime, nullable=False),
+        Column("updated_by", String(255), nullable=False),
+        Column("version", Integer, nullable=False),
+    ]
+
+
+organization = Table(
+    "organization",
+    metadata,
+    _id(),
+    Column("name", String(255), nullable=False),
+    # The name as it is compared: case-folded here, for no engine folds like another.
+    Column("name_folded", String(1024), nullable=False, unique=True),
+    Column("archived_at", UtcDateTime),
+    *_written(),
+)
+
+config = Table(
+    "config",
+    metadata,
+    _id(),
+    Column("organization_id", ForeignKey("organization.id")),
+    # The organization, or "global": never NULL, so that one unique index serves every scope.
+    Column("scope_id", String(32), nullable=False),
+    # Ordered by code point on every engine: pages are sought by key.
+    Column("key", String(255).with_variant(String(255, "C"), "postgresql"), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("value", Text),
+    Column("secret", Text),
+    # Counts the values that the secret has had; part of what its token is bound to.
+    Column("secret_version", Integer, nullable=False),
+    Column("key_id", String(8)),
+    Column("fingerprint", String(8)),
+    Column("hint", Text),
+    Column("integration", String(100)),
+    Column("description", Text, nullable=False),
+    Column("rotate_every_days", Integer),
+    Column("secret_changed_at", UtcDateTime),
+    # When the rotation period ends; derived, and kept so that an index can answer for it.
+    Column("due_at", UtcDateTime),
+    # When the token was found not to open although its master key is at hand.
+    Column("unreadable_at", UtcDateTime),
+    *_written(),
+    CheckConstraint("scope_id = coalesce(organization_id, 'global')", name="scope"),
+    CheckConstraint("type <> 'secret' OR value IS NULL", name="secret_has_no_plain_value"),
+    CheckConstraint("type = 'secret' OR secret IS NULL", name="plain_has_no_token"),
+)
+Index("uq_config_scope_id_key", config.c.scope_id, config.c.key, unique=True)
+Index("ix_config_key", config.c.key)
+for _name, _columns in (
+    ("due_at", (config.c.due_at, config.c.scope_id)),
+    ("unreadable_at", (config.c.unreadable_at, config.c.scope_id)),
+    ("fingerprint", (config.c.fingerprint,)),
+):
+    _set = text(f"{_name} IS NOT NULL")
+    Index(f"ix_config_{_name}", *_columns, sqlite_where=_set, postgresql_where=_set)
+Index("ix_config_key_id_scope_id", config.c.key_id, config.c.scope_id)
+
+scope_summary = Table(
+    "scope_summary",
+    metadata,
+    # An organization's id, or "global". Counts are kept with every change: a list of a thousand
+    # organizations must not count a million configs.
+    Column("scope_id", String(32), primary_key=True),
+    Column("configs", BigInteger, nullable=False),
+    Column("secrets", BigInteger, nullable=False),
+    Column("needs_value", BigInteger, nullable=False),
+    Column("changed_at", UtcDateTime),
+    Column("changed_by", String(255)),
+)
+
+member = Table(
+    "member",
+    metadata,
+    _id(),
+    Column("organization_id", ForeignKey("organization.id")),
+    # The organization, or "all" of them and global.
+    Column("scope_id", String(32), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    *_written(),
+    CheckConstraint("scope_id = coalesce(organization_id, 'all')", name="scope"),
+)
+Index("uq_member_actor_scope_id", member.c.actor, member.c.scope_id, unique=True)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    # Given by the program, one after another without a gap: a missing number is a missing event.
+    Column(
+        "sequence",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("source", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("organization_id", String(32)),
+    # The organization's name at that time: the log must be readable when it is gone.
+    Column("organization", String(255)),
+    Column("key", String(255)),
+    Column("outcome", String(16), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("chain_hash", String(64), nullable=False),
+)
+Index(
+    "ix_audit_event_organization_id_key",
+    audit_event.c.organization_id,
+    audit_event.c.key,
+    audit_event.c.sequence,
+)
+
+key_check = Table(
+    "key_check",
+    metadata,
+    # One row for each master key in use; its token is the database's root, sealed under that key.
+    Column("key_id", String(8), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
