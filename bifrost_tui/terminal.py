@@ -26,9 +26,8 @@ _PR_SET_DUMPABLE = 4
 # and all it can do is to leave that protocol alone. Colours follow COLORTERM, TERM and NO_COLOR.
 _HARMLESS = frozenset({"TEXTUAL_DISABLE_KITTY_KEY"})
 
-# The first makes asyncio log the arguments of slow calls and keep the origin of every task. The
-# second opens a Python prompt inside the finished process, with all that it still holds.
-_OF_PYTHON = ("PYTHONASYNCIODEBUG", "PYTHONINSPECT")
+# It makes asyncio log the arguments of slow calls.
+_ASYNCIO_DEBUG = "PYTHONASYNCIODEBUG"
 
 _WITHOUT_TERMINAL = "or use a command such as `bifrost-tui configs list --org NAME` without one"
 _NO_TERMINAL_TYPES = frozenset({"", "dumb", "unknown"})
@@ -59,7 +58,7 @@ def clear_textual_environment(environ: MutableMapping[str, str]) -> None:
     """
     for name in list(environ):
         textual = name == "TEXTUAL" or name.startswith("TEXTUAL_")
-        if (textual and name not in _HARMLESS) or name in _OF_PYTHON:
+        if (textual and name not in _HARMLESS) or name == _ASYNCIO_DEBUG:
             del environ[name]
 
 
@@ -70,6 +69,7 @@ def require_terminal(
 
     Raises:
         TerminalError: no screen can be drawn here; it says why and what to do.
+
     """
     for name, stream in (("input", stdin), ("output", stdout), ("error", stderr)):
         if not _is_terminal(stream):
@@ -204,7 +204,7 @@ def install_hooks(report: Callable[[str], None] | None = None) -> None:
     def uncaught(
         kind: type[BaseException], error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        if not issubclass(kind, KeyboardInterrupt):
+        if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
             say(f"bifrost-tui: {failure(error or kind())}")
 
     def in_thread(arguments: threading.ExceptHookArgs) -> None:

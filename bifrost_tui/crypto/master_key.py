@@ -94,25 +94,20 @@ def _problem(text: str) -> str:
 def _read_key_file(path: Path) -> str:
     """Read a key file that nobody else can read; looked at and read through one descriptor."""
     try:
+        # Without waiting: a pipe would otherwise keep the program until somebody writes into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+        try:
+            _check_key_file(path, os.fstat(descriptor))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(_FILE_LIMIT + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise MasterKeyMissingError(f"The key file {path} does not exist.") from None
     except OSError as error:
         raise MasterKeyRefusedError(
             f"The key file {path} cannot be read: {error.strerror}."
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise MasterKeyRefusedError(f"The key file {path} is no regular file.")
-        if status.st_mode & 0o077:
-            raise MasterKeyRefusedError(
-                f"The key file {path} is open to others (mode {status.st_mode & 0o777:04o})."
-                f" Run: chmod 600 {path}"
-            )
-        if status.st_uid not in (os.geteuid(), 0):
-            raise MasterKeyRefusedError(f"The key file {path} belongs to another user.")
-        data = file.read(_FILE_LIMIT + 1)
     if len(data) > _FILE_LIMIT:
         raise MasterKeyRefusedError(f"The key file {path} is over 64 KiB: it holds no key.")
     try:
@@ -120,6 +115,18 @@ def _read_key_file(path: Path) -> str:
     except UnicodeDecodeError:
         pass
     raise MasterKeyRefusedError(f"The key file {path} is not UTF-8 text. {_RULE}")
+
+
+def _check_key_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise MasterKeyRefusedError(f"The key file {path} is no regular file.")
+    if status.st_mode & 0o077:
+        raise MasterKeyRefusedError(
+            f"The key file {path} is open to others (mode {status.st_mode & 0o777:04o})."
+            f" Run: chmod 600 {path}"
+        )
+    if status.st_uid not in (os.geteuid(), 0):
+        raise MasterKeyRefusedError(f"The key file {path} belongs to another user.")
 
 
 def write_key_file(path: Path, key: str) -> None:
@@ -132,9 +139,11 @@ def write_key_file(path: Path, key: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise MasterKeyRefusedError(f"The key file {path} exists. Nothing was written.") from None
     except OSError as error:
+        if os.path.lexists(path):
+            raise MasterKeyRefusedError(
+                f"The key file {path} exists. Nothing was written."
+            ) from None
         raise MasterKeyRefusedError(
             f"The key file {path} cannot be written: {error.strerror}."
         ) from None

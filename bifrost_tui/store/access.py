@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
 
 EVERYWHERE = "all"
 """The ``scope_id`` of a membership that counts in every organization and in global."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """An actor and where the actor came from (an SSH client's address, or ``local``)."""
-
-    actor: str
-    source: str
 
 
 class Role(StrEnum):

@@ -20,8 +20,8 @@ from bifrost_tui.store.schema import audit_event
 from bifrost_tui.store.views import AuditView, ChainReport, Scope
 
 if TYPE_CHECKING:
-    from bifrost_tui.store.access import Access
     from bifrost_tui.store.engine import Database
+    from bifrost_tui.store.requests import Access
 
 DONE = "done"
 REFUSED = "refused"
@@ -92,8 +92,9 @@ class AuditChain:
                     return ChainReport(checked, checked + 1)
                 checked, previous = checked + 1, expected
             if len(chunk) < _CHUNK:
-                # Rows with numbers that the walk passed over stand outside the chain.
-                strays = self._count() != checked
+                # Rows with numbers that the walk passed over stand outside the chain. Events that
+                # others appended meanwhile have higher ones.
+                strays = self._count(checked) != checked
                 return ChainReport(checked, checked + 1 if strays else None)
 
     def _chunk(self, after: int) -> list[Any]:
@@ -105,10 +106,10 @@ class AuditChain:
         )
         return self._database.read(lambda connection: list(connection.execute(query).mappings()))
 
-    def _count(self) -> int:
+    def _count(self, last: int) -> int:
         from sqlalchemy import func
 
-        query = select(func.count()).select_from(audit_event)
+        query = select(func.count()).where(audit_event.c.sequence <= last)
         return self._database.read(lambda connection: connection.execute(query).scalar_one())
 
 

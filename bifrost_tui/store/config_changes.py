@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from bifrost_tui.clock import iso
-from bifrost_tui.display import visible
+from bifrost_tui.display import shorten, visible
 from bifrost_tui.errors import (
     AccessDeniedError,
     AlreadyExistsError,
@@ -18,12 +18,14 @@ from bifrost_tui.errors import (
     ConflictError,
     InvalidInputError,
 )
-from bifrost_tui.store.access import Access, may_change
+from bifrost_tui.store.access import may_change
 from bifrost_tui.store.audit import DONE, Event
 from bifrost_tui.store.config_lists import ConfigLists, seal_context
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import count_change
+from bifrost_tui.store.periods import checked_days
+from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.schema import audit_event, config
 from bifrost_tui.store.values import ConfigType, canonical, checked_key
 from bifrost_tui.store.views import ConfigView, Scope
@@ -35,51 +37,6 @@ if TYPE_CHECKING:
 
 LONGEST_DESCRIPTION = 2000
 LONGEST_INTEGRATION = 100
-LONGEST_PERIOD = 36500
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigDraft:
-    """A config as a form or a command gives it.
-
-    ``value`` is the text entered for a plain type. ``secret`` is the new value of a secret; without
-    one, a new secret needs a value and an existing one keeps what it has.
-    """
-
-    key: str
-    type: ConfigType
-    value: str | None = None
-    secret: EnteredSecret | None = None
-    integration: str | None = None
-    description: str = ""
-    rotate_every_days: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<ConfigDraft {self.key!r} {self.type}>"
-
-
-def checked_period(text: str) -> int | None:
-    """Return a rotation period in days from what was typed; nothing means none.
-
-    Raises:
-        InvalidInputError: it is no whole number of days from 1 to 36500.
-
-    """
-    tidy = text.strip()
-    if not tidy:
-        return None
-    if tidy.isascii() and tidy.isdecimal() and len(tidy) <= 6:
-        return _checked_days(int(tidy))
-    raise InvalidInputError(_PERIOD_RULE, field="rotate_every_days")
-
-
-_PERIOD_RULE = f"Write the period as a whole number of days, 1 to {LONGEST_PERIOD}, or nothing."
-
-
-def _checked_days(days: int | None) -> int | None:
-    if days is not None and not 1 <= days <= LONGEST_PERIOD:
-        raise InvalidInputError(_PERIOD_RULE, field="rotate_every_days")
-    return days
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +72,7 @@ def _checked(draft: ConfigDraft) -> _Checked:
         secret=draft.secret,
         integration=_tidy(draft.integration, "integration", LONGEST_INTEGRATION) or None,
         description=_tidy(draft.description, "description", LONGEST_DESCRIPTION) or "",
-        rotate_every_days=_checked_days(draft.rotate_every_days) if is_secret else None,
+        rotate_every_days=checked_days(draft.rotate_every_days) if is_secret else None,
     )
 
 
@@ -123,8 +80,11 @@ def _tidy(text: str | None, field: str, longest: int) -> str:
     tidy = (text or "").strip()
     if len(tidy) > longest:
         raise InvalidInputError(f"The {field} has more than {longest} characters.", field=field)
-    if "\0" in tidy or any("\ud800" <= character <= "\udfff" for character in tidy):
-        raise InvalidInputError(f"The {field} holds {visible(tidy)[:40]!r}.", field=field)
+    if visible(tidy) != tidy:
+        raise InvalidInputError(
+            f"The {field} holds what cannot be seen in a line: {shorten(visible(tidy), 60)}",
+            field=field,
+        )
     return tidy
 
 
@@ -145,10 +105,10 @@ class ConfigChanges(ConfigLists):
             from bifrost_tui.store.tables import Config
 
             connection = session.connection()
-            now_scope, _role = self._context.enter(connection, access, scope)
-            open_for_changes(now_scope)
-            self._free(connection, scope, checked.key, None)
-            now = self._tell(session, access, "config.add", scope, checked.key, checked.type)
+            here, _role = self._context.enter(connection, access, scope)
+            open_for_changes(here)
+            self._free(connection, here, checked.key, None)
+            now = self._tell(session, access, "config.add", here, checked.key, checked.type)
             row = Config(
                 id=config_id,
                 organization_id=None if scope.is_global else scope.id,
@@ -188,13 +148,13 @@ class ConfigChanges(ConfigLists):
         checked = _checked(draft)
 
         def work(session: Session) -> None:
-            row = self._fetch(session, access, view)
+            row, scope = self._fetch(session, access, view)
             was_secret = row.type == ConfigType.SECRET
             was_empty = was_secret and row.secret is None
             if checked.key != row.key:
-                self._free(session.connection(), view.scope, checked.key, row.id)
+                self._free(session.connection(), scope, checked.key, row.id)
             before = _facts(row)
-            if row.type != checked.type and was_secret and checked.value is None:
+            if row.type != checked.type and draft.value is None and checked.value is not None:
                 raise InvalidInputError("A new type needs a new value.", field="value")
             now = self._context.now()
             self._fill(row, checked, now)
@@ -203,7 +163,7 @@ class ConfigChanges(ConfigLists):
                 session,
                 access,
                 "config.edit",
-                view.scope,
+                scope,
                 checked.key,
                 checked.type,
                 changed=changed,
@@ -233,7 +193,7 @@ class ConfigChanges(ConfigLists):
         """
 
         def work(session: Session) -> None:
-            row = self._fetch(session, access, view)
+            row, scope = self._fetch(session, access, view)
             if row.type != ConfigType.SECRET:
                 raise InvalidInputError(
                     f"{row.key} is no secret; only secrets are rotated. Edit it instead.",
@@ -247,7 +207,7 @@ class ConfigChanges(ConfigLists):
                 session,
                 access,
                 "config.rotate",
-                view.scope,
+                scope,
                 row.key,
                 ConfigType.SECRET,
                 fingerprint=row.fingerprint,
@@ -271,11 +231,9 @@ class ConfigChanges(ConfigLists):
         """
 
         def work(session: Session) -> None:
-            row = self._fetch(session, access, view)
+            row, scope = self._fetch(session, access, view)
             secret = row.type == ConfigType.SECRET
-            now = self._tell(
-                session, access, "config.delete", view.scope, row.key, ConfigType(row.type)
-            )
+            now = self._tell(session, access, "config.delete", scope, row.key, ConfigType(row.type))
             empty = secret and row.secret is None
             session.delete(row)
             count_change(
@@ -294,8 +252,8 @@ class ConfigChanges(ConfigLists):
         context = self._context
         context.guard(access, event, lambda: context.database.write(work))
 
-    def _fetch(self, session: Session, access: Access, view: ConfigView) -> Config:
-        """Load the row that a change is for, when nothing stands against the change."""
+    def _fetch(self, session: Session, access: Access, view: ConfigView) -> tuple[Config, Scope]:
+        """Load the row that a change is for and its scope, when nothing stands against it."""
         from bifrost_tui.store.tables import Config
 
         connection = session.connection()
@@ -317,7 +275,7 @@ class ConfigChanges(ConfigLists):
                 at=row.updated_at,
                 deleted=False,
             )
-        return row
+        return row, scope
 
     @staticmethod
     def _gone(connection: Connection, view: ConfigView) -> ConflictError | ConfigNotFoundError:

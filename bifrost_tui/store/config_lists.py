@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -13,12 +12,11 @@ from bifrost_tui.crypto.cipher import SealContext, Sealed
 from bifrost_tui.display import MASK
 from bifrost_tui.errors import ConfigNotFoundError, DatabaseError
 from bifrost_tui.store import audit, reading
-from bifrost_tui.store.access import Access, seen_scopes
+from bifrost_tui.store.access import seen_scopes
 from bifrost_tui.store.audit import FAILED, Event
 from bifrost_tui.store.context import StoreContext
-from bifrost_tui.store.engine import Interrupt
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
-from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
+from bifrost_tui.store.requests import Access, ConfigList, Interrupt
 from bifrost_tui.store.schema import GLOBAL, config, organization
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import (
@@ -40,15 +38,6 @@ _USES_SHOWN = 5
 
 T = TypeVar("T")
 _Finder = Callable[[Connection, reading.ListQuery], Row[Any] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigList:
-    """Which list of configs is meant: a scope, with what it inherits, narrowed by a filter."""
-
-    scope: Scope
-    filter: ConfigFilter = NO_FILTER
-    own_only: bool = False
 
 
 def seal_context(scope_id: str, config_id: str, secret_version: int) -> SealContext:
@@ -221,6 +210,7 @@ class ConfigLists:
                 .outerjoin(organization, organization.c.id == config.c.organization_id)
                 .where(
                     config.c.fingerprint == fingerprint,
+                    config.c.secret.is_not(None),
                     *([] if seen is None else [config.c.scope_id.in_(sorted(seen))]),
                 )
                 .order_by(config.c.scope_id != scope.id, organization.c.name, config.c.key)
@@ -284,7 +274,9 @@ class ConfigLists:
             opens = self._opens(row)
             view = view_of(row, scope, now, opens=opens)
             views.append(view)
-            damaged = opens is False and row.key_id in self._context.keyring.key_ids
+            # A key that is only not at hand may come back; one that no verifier knows does not.
+            at_hand = row.key_id in self._context.keyring.key_ids
+            damaged = opens is False and (at_hand or not row.key_known)
             if opens is not None and damaged is not (row.unreadable_at is not None):
                 changed.append((view, damaged))
         if changed:

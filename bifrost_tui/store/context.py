@@ -18,9 +18,10 @@ from bifrost_tui.errors import (
     BifrostError,
     OrganizationNotFoundError,
 )
-from bifrost_tui.store.access import EVERYWHERE, Access, Role, role_in
+from bifrost_tui.store.access import EVERYWHERE, Role, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import organization
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 

@@ -19,8 +19,16 @@ class _AnyCaseLike(FunctionElement[bool]):
 
 def contains(column: ColumnElement[str], word: str) -> ColumnElement[bool]:
     """Return whether a column holds a word, in any case; the word's wildcards are data."""
-    literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return _AnyCaseLike(column, f"%{literal}%")
+    return _AnyCaseLike(column, f"%{_literal(word)}%")
+
+
+def equals(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Return whether a column is a text, in any case; what is not ASCII has to be the same."""
+    return _AnyCaseLike(column, _literal(text))
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _operator(name: str) -> Any:

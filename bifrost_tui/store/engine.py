@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import shown_url, sqlite_path
+from bifrost_tui.store.requests import Interrupt
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -37,41 +37,6 @@ _PRAGMAS = (
 )
 
 
-class Interrupt:
-    """A handle with which another thread can cut a read short."""
-
-    def __init__(self) -> None:
-        self._connection: Any = None
-        self._cancelled = False
-        # A connection that went back to the pool may already serve another read.
-        self._lock = Lock()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the answer is no longer wanted."""
-        return self._cancelled
-
-    def cancel(self) -> None:
-        """Stop the read; it ends in :class:`~bifrost_tui.errors.DatabaseInterruptedError`."""
-        with self._lock:
-            self._cancelled = True
-            if self._connection is not None:
-                self._connection.interrupt()
-
-    @contextmanager
-    def watching(self, connection: Connection) -> Iterator[None]:
-        """Let :meth:`cancel` reach this connection while the block runs."""
-        with self._lock:
-            if self._cancelled:
-                raise errors.DatabaseInterruptedError("The read was cancelled.")
-            self._connection = connection.connection.dbapi_connection
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._connection = None
-
-
 class Database:
     """Transactions over one engine. Every error that leaves is one of ours and holds no value."""
 
@@ -89,7 +54,7 @@ class Database:
         with self.engine.connect() as connection, connection.begin():
             if interrupt is None:
                 return work(connection)
-            with interrupt.watching(connection):
+            with interrupt.watching(cast("Any", connection.connection.dbapi_connection)):
                 return work(connection)
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -115,8 +80,12 @@ class Database:
         try:
             return run()
         except SQLAlchemyError as error:
-            problem = self.explain(error)
-        # Raised outside the handler: the driver's error holds the statement's values.
+            problem: errors.BifrostError = self.explain(error)
+        except UnicodeEncodeError:
+            problem = errors.InvalidInputError(
+                "The text holds half a character (a lone surrogate). Enter it again.", field="text"
+            )
+        # Raised outside the handlers: the driver's error holds the statement's values.
         raise problem
 
     def explain(self, error: SQLAlchemyError) -> errors.DatabaseError:
@@ -223,10 +192,9 @@ def create_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        problem = "exists already"
     except OSError as error:
-        problem = f"cannot be made: {error.strerror}"
+        there = os.path.lexists(path)
+        problem = "exists already" if there else f"cannot be made: {error.strerror}"
     if problem:
         raise errors.DatabaseError(f"The file {path} {problem}.")
 
@@ -289,9 +257,8 @@ def copy_database(database: Database, target: Path) -> None:
     def run() -> None:
         with database.engine.connect() as connection:
             source = connection.connection.dbapi_connection
-            with sqlite3.connect(target) as copy:
+            with closing(sqlite3.connect(target)) as copy:
                 source.backup(copy)  # type: ignore[union-attr]
-            copy.close()
 
     problem = None
     try:

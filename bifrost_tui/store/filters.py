@@ -55,6 +55,11 @@ def parse_filter(text: str) -> ConfigFilter:
         raise InvalidInputError(
             f"The filter has more than {_LONGEST} characters. Shorten it.", field="filter"
         )
+    # No engine searches for these: SQLite ends a pattern at the first NUL.
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidInputError(
+            "The filter holds a character that nothing can hold. Enter it again.", field="filter"
+        )
     words: list[str] = []
     types: set[ConfigType] = set()
     states: set[str] = set()

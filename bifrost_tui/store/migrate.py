@@ -8,15 +8,19 @@ from typing import Any
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, String, column, select, table
 
 from bifrost_tui.clock import Clock
-from bifrost_tui.store.access import Access
+from bifrost_tui.display import visible
+from bifrost_tui.errors import DatabaseNotOursError
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.engine import Database, copy_database
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import VERSION_TABLE
 
 SCRIPTS = Path(__file__).parent / "migrations"
+
+_REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
 
 def create_tables(database: Database, scripts: Path = SCRIPTS) -> None:
@@ -35,7 +39,18 @@ def upgrade(
     """Bring an older database to this program's schema, after a backup copy of its file.
 
     All of it is one transaction: it has happened or it has not. Returns what users should know.
+
+    Raises:
+        DatabaseNotOursError: no migration starts from the revision that the database names.
+
     """
+    directory = ScriptDirectory.from_config(_alembic(scripts))
+    newest = directory.get_current_head()
+    if revision not in {script.revision for script in directory.walk_revisions()}:
+        raise DatabaseNotOursError(
+            f"The database ({database.shown}) has schema {visible(revision)!r}, which no Bifrost"
+            " TUI wrote. Nothing was changed; restore a backup."
+        )
     notices = []
     backup = None
     if database.path is not None:
@@ -43,9 +58,11 @@ def upgrade(
         backup = database.path.with_name(f"{database.path.name}.schema-{revision}.{stamp}.bak")
         copy_database(database, backup)
         notices.append(f"A copy of the database as it was is kept as {backup}.")
-    newest = ScriptDirectory.from_config(_alembic(scripts)).get_current_head()
 
     def work(connection: Connection) -> None:
+        if connection.scalar(_REVISION) == newest:
+            # Another process came first while this one waited for the write lock.
+            return
         run_migrations(connection, scripts)
         chain.append(
             connection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import Connection, column, func, insert, inspect, select, table
 
@@ -19,12 +20,13 @@ from bifrost_tui.errors import (
     WrongMasterKeyError,
 )
 from bifrost_tui.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource, Settings
-from bifrost_tui.store.access import EVERYWHERE, Access, Role
+from bifrost_tui.store.access import EVERYWHERE, Role
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
 from bifrost_tui.store.engine import Database, connect, create_file, prepare_storage
 from bifrost_tui.store.organizations import start_summary
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import (
     GLOBAL,
     REVISION,
@@ -57,7 +59,7 @@ def open_repository(
 
     """
     path = settings.database_path
-    if path is not None and not path.exists():
+    if path is not None and not _exists(path):
         raise DatabaseMissingError(
             f"There is no database at {path} yet. Run `bifrost-tui` or `bifrost-tui setup` to make"
             " one."
@@ -69,6 +71,14 @@ def open_repository(
     except BaseException:
         database.close()
         raise
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        problem = f"The database {path} cannot be reached: {error.strerror}."
+    raise DatabaseError(problem)
 
 
 def _open(
@@ -196,7 +206,7 @@ def create_repository(
 
     """
     path = settings.database_path
-    if path is not None and path.exists():
+    if path is not None and _exists(path):
         raise DatabaseError(f"The file {path} exists already. Nothing was changed.")
     if settings.key_source is None and make_key:
         write_key_file(settings.key_file, generate_master_key())

@@ -18,9 +18,10 @@ from bifrost_tui.errors import (
     InvalidInputError,
 )
 from bifrost_tui.store import reading
-from bifrost_tui.store.access import EVERYWHERE, Access, may_manage, role_in, seen_scopes
+from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in, seen_scopes
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, missing_organization
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, organization, scope_summary
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
@@ -267,6 +268,8 @@ class Organizations:
     ) -> Organization:
         from bifrost_tui.store.tables import Organization
 
+        if scope.is_global:
+            raise InvalidInputError(f"{scope.name} is no organization.", field="name")
         self._context.enter(session.connection(), access, scope)
         self._manage(session.connection(), access, scope.id, verb)
         row = session.get_one(Organization, scope.id)

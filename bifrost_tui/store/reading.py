@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from bifrost_tui.store.dialects import contains
+from bifrost_tui.store.dialects import contains, equals
 from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
 from bifrost_tui.store.schema import GLOBAL, config, key_check, scope_summary
 from bifrost_tui.store.values import ConfigType
@@ -86,7 +87,7 @@ def _conditions(rows: FromClause, query: ListQuery) -> list[ColumnElement[bool]]
     if wanted.types:
         found.append(rows.c.type.in_(sorted(wanted.types)))
     if wanted.integration is not None:
-        found.append(func.lower(rows.c.integration) == wanted.integration.lower())
+        found.append(equals(rows.c.integration, wanted.integration))
     for state in sorted(wanted.states - {"own", "inherited", "shadows"}):
         match state:
             case "needs-value":
@@ -109,7 +110,8 @@ def _keys(query: ListQuery, *more: Any) -> Select[Any]:
         own = config.alias("own")
         conditions = [own.c.scope_id == query.scope_id, *_conditions(own, query)]
         if "shadows" in query.filter.states and "own" not in query.filter.states:
-            conditions.append(_in_scope(own.c.key, GLOBAL))
+            # Global's own configs shadow nothing.
+            conditions.append(false() if query.scope_id == GLOBAL else _in_scope(own.c.key, GLOBAL))
         parts.append(_narrowed(own, conditions, more))
     if query.inherits:
         inherited = config.alias("inherited")
@@ -119,6 +121,8 @@ def _keys(query: ListQuery, *more: Any) -> Select[Any]:
             *_conditions(inherited, query),
         ]
         parts.append(_narrowed(inherited, conditions, more))
+    if not parts:
+        return select(config.c.scope_id, config.c.key).where(false())
     if len(parts) == 1:
         return parts[0]
     both = union_all(*parts).subquery("both")
@@ -215,10 +219,15 @@ def _placed(
         keys = _keys(query, lambda column: column >= known)
         skip = offset - anchor.index
         return keys.order_by(keys.selected_columns.key).limit(limit).offset(skip)
-    keys = _keys(query, lambda column: column < known)
-    skip = max(anchor.index - last, 0)
-    size = min(limit, anchor.index - offset)
-    return keys.order_by(keys.selected_columns.key.desc()).limit(size).offset(skip)
+    before = _keys(query, lambda column: column < known)
+    backwards = before.order_by(before.selected_columns.key.desc())
+    if last <= anchor.index:
+        return backwards.limit(limit).offset(anchor.index - last)
+    # The anchor stands within the page: walk back to its first line, and on from there.
+    start = backwards.with_only_columns(before.selected_columns.key).limit(1)
+    first = func.coalesce(start.offset(anchor.index - offset - 1).scalar_subquery(), "")
+    keys = _keys(query, lambda column: column >= first)
+    return keys.order_by(keys.selected_columns.key).limit(limit)
 
 
 def one(connection: Connection, query: ListQuery, config_id: str) -> Row[Any] | None:
@@ -262,6 +271,7 @@ def _columns(query: ListQuery, whole: bool) -> list[Any]:
         config.c.secret.is_not(None).label("has_secret"),
         config.c.secret_version,
         config.c.key_id,
+        exists().where(key_check.c.key_id == config.c.key_id).label("key_known"),
         config.c.fingerprint,
         config.c.integration,
         config.c.description,

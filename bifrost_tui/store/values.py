@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -153,7 +153,12 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _float(text: str) -> float:
     number = float(text)
-    if number in (float("inf"), float("-inf")) or Decimal(repr(number)) != Decimal(text):
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        # An exponent beyond what even a decimal can have.
+        exact = Decimal("nan")
+    if number in (float("inf"), float("-inf")) or Decimal(repr(number)) != exact:
         raise _RefusedError(
             f"The number {text[:40]} would lose digits. Write it as a string, in quotes."
         )

@@ -54,9 +54,9 @@ class JsonField(TextArea):
     def point_at(self, line: int, column: int, message: str) -> None:
         """Move the cursor to an error, counted from 1, and say beneath it what is wrong."""
         self._wrong = self.text
-        self.border_subtitle = Content(f"✕ {visible(message)}")
+        self.border_subtitle = Content(f"× {visible(message)}")
         self.focus()
-        self.move_cursor((max(line - 1, 0), max(column - 1, 0)))
+        self.move_cursor(min((max(line - 1, 0), max(column - 1, 0)), self.document.end))
 
     def load_text(self, text: str) -> None:
         """Replace the text, with hidden characters written out."""

@@ -20,6 +20,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
+from textual.keys import KEY_NAME_REPLACEMENTS
 from textual.message import Message
 from textual.widget import Widget
 
@@ -55,6 +56,18 @@ class _Line(NamedTuple):
     glyph: str = " "
 
 
+class _News(Message):
+    def __init__(self, field: SecretField, revision: int) -> None:
+        super().__init__()
+        self.field = field
+        self.revision = revision
+
+    @property
+    def control(self) -> SecretField:
+        """The field, for the ``on`` decorator."""
+        return self.field
+
+
 class SecretField(Widget, can_focus=True):
     """A field that takes a secret's value and shows what kind of value came, never the value.
 
@@ -67,7 +80,7 @@ class SecretField(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         # For the footer and the help; the keys are answered in on_key, in the order typed.
         Binding("backspace", "clear_last", "Clear the last character", show=False),
-        Binding("ctrl+u", "clear_all", "Clear"),
+        Binding("ctrl+u", "clear_all", "clear"),
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -94,31 +107,11 @@ class SecretField(Widget, can_focus=True):
     }
     """
 
-    class Changed(Message):
+    class Changed(_News):
         """Another value is held, or none; ``revision`` tells it from every earlier one."""
 
-        def __init__(self, field: SecretField, revision: int) -> None:
-            super().__init__()
-            self.field = field
-            self.revision = revision
-
-        @property
-        def control(self) -> SecretField:
-            """The field, for the ``on`` decorator."""
-            return self.field
-
-    class Submitted(Message):
+    class Submitted(_News):
         """Enter was pressed while the value of ``revision`` was held."""
-
-        def __init__(self, field: SecretField, revision: int) -> None:
-            super().__init__()
-            self.field = field
-            self.revision = revision
-
-        @property
-        def control(self) -> SecretField:
-            """The field, for the ``on`` decorator."""
-            return self.field
 
     def __init__(
         self,
@@ -179,7 +172,9 @@ class SecretField(Widget, can_focus=True):
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Tell the footer which keys never reach the screen while this field has the focus."""
-        return key in _UNANSWERED or _is_typed(key, character)
+        # Textual finds no character for the keys that it renames, "slash" among them.
+        renamed = character is None and key in KEY_NAME_REPLACEMENTS.values()
+        return renamed or key in _UNANSWERED or _is_typed(key, character)
 
     def on_key(self, event: events.Key) -> None:
         """Take a typed character; keep every key that is the field's own from the screen."""
@@ -249,7 +244,7 @@ class SecretField(Widget, can_focus=True):
             self.refresh(layout=True)
 
     def _lines(self) -> list[_Line]:
-        problem = [_Line(visible(self._problem), "problem", "✕")] if self._problem else []
+        problem = [_Line(visible(self._problem), "problem", "×")] if self._problem else []
         if self._secret is None:
             return [
                 _Line(visible(self._empty_text), "hint"),

@@ -1,0 +1,52 @@
+"""The entry point: harden the process, then open the screens or run a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bifrost_tui import __version__
+
+
+def main() -> int:
+    """Run the program and return its exit code."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        print(f"bifrost-tui {__version__}")  # noqa: T201
+        return 0
+
+    from bifrost_tui.terminal import clear_textual_environment, harden_process, install_hooks
+
+    harden_process()
+    given = set(os.environ)
+    clear_textual_environment(os.environ)
+    install_hooks()
+    cleared = tuple(sorted(given - set(os.environ)))
+    try:
+        # A shell that asks for completions gives no arguments either.
+        if not arguments and "_BIFROST_TUI_COMPLETE" not in os.environ:
+            return _open_screens()
+
+        from bifrost_tui.cli.base import Start
+        from bifrost_tui.cli.main import program
+
+        program.main(arguments, prog_name="bifrost-tui", obj=Start(cleared=cleared))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _open_screens() -> int:
+    from bifrost_tui.cli.screens import open_screens
+    from bifrost_tui.display import visible
+    from bifrost_tui.errors import BifrostError
+
+    try:
+        return open_screens()
+    except BifrostError as error:
+        print(f"bifrost-tui: {visible(error.message)}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

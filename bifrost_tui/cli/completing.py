@@ -1,0 +1,94 @@
+"""What the Tab key offers: organizations and keys that the actor sees anyway.
+
+Pressing Tab changes nothing: no database is made or migrated, and nothing is asked for that could
+be refused and told in the log. Where anything is wrong, nothing is offered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from bifrost_tui.cli.base import COMPLETION_VARIABLE
+from bifrost_tui.cli.session import Session, opened
+from bifrost_tui.errors import BifrostError
+from bifrost_tui.settings import load_settings
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.views import Scope
+
+_OFFERED = 100
+
+
+def complete_organization(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[str]:
+    """Offer the actor's organizations."""
+
+    def names(session: Session) -> list[str]:
+        from bifrost_tui.store.organizations import folded_name
+
+        begun = folded_name(incomplete)
+        return [
+            _typed(view.scope.name)
+            for view in session.repository.organizations.list(session.access)
+            if not view.scope.is_global and folded_name(view.scope.name).startswith(begun)
+        ][:_OFFERED]
+
+    return _offered(names)
+
+
+def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the keys of the scope that the options before name."""
+
+    def keys(session: Session) -> list[str]:
+        from bifrost_tui.store.requests import ConfigList
+
+        scope = _scope(session, ctx)
+        if scope is None:
+            return []
+        configs, wanted = session.repository.configs, ConfigList(scope)
+        start = configs.position(session.access, wanted, incomplete)
+        page = configs.page(session.access, wanted, offset=start, limit=_OFFERED)
+        return [view.key for view in page.rows if view.key.startswith(incomplete)]
+
+    return _offered(keys)
+
+
+def _scope(session: Session, ctx: click.Context) -> Scope | None:
+    """Return the scope of the options, if it is in the list of what the actor sees."""
+    from bifrost_tui.store.organizations import folded_name
+
+    name, is_global = ctx.params.get("organization"), bool(ctx.params.get("is_global"))
+    if is_global is (name is not None):
+        return None
+    for view in session.repository.organizations.list(session.access):
+        scope = view.scope
+        if scope.is_global if is_global else folded_name(scope.name) == folded_name(str(name)):
+            return scope
+    return None
+
+
+def _offered(ask: Callable[[Session], list[str]]) -> list[str]:
+    try:
+        from bifrost_tui.store.checks import is_current
+
+        settings = load_settings()
+        path = settings.database_path
+        if path is None or not path.exists() or not is_current(settings):
+            return []
+        with opened() as session:
+            return ask(session)
+    except (BifrostError, OSError):
+        return []
+
+
+def _typed(name: str) -> str:
+    """Return a name as it has to stand on the command line; only bash leaves that to us."""
+    if os.environ.get(COMPLETION_VARIABLE, "").startswith("bash"):
+        return re.sub(r"([^\w@%+=:./-])", r"\\\1", name)
+    return name

@@ -1,0 +1,103 @@
+"""The master key: generate one, see which are in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bifrost_tui.cli.base import FOUND, Group
+from bifrost_tui.cli.options import json_option
+from bifrost_tui.cli.output import emit, emit_json_array, emit_table, say, to_terminal
+from bifrost_tui.cli.session import opened
+from bifrost_tui.settings import KEY_FILE_VARIABLE
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.keys import KeyUse
+
+
+@click.group(cls=Group, example="bifrost-tui key status")
+def key() -> None:
+    """Generate and count master keys, from which the key of every secret is derived.
+
+    One is named by eight characters from which nothing of it can be learnt.
+    """
+
+
+@key.command(
+    "generate",
+    example="bifrost-tui key generate --file ~/bifrost.key\n"
+    "bifrost-tui key generate | systemd-creds encrypt --name=bifrost_secret_key - key.cred",
+)
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write it into a new file, mode 0600.",
+)
+def generate(path: Path | None) -> None:
+    """Make a new master key: into a file, or into a pipe.
+
+    It is not shown on a terminal, and a file that exists is never overwritten.
+    """
+    if path is None and to_terminal():
+        raise click.UsageError(
+            "A master key is not shown on a terminal. Write it into a file with --file PATH, or"
+            " pipe it to the program that keeps it."
+        )
+    from bifrost_tui.store.keys import make_key_file, new_master_key
+
+    if path is None:
+        emit(f"{new_master_key()}\n".encode("ascii"))
+        return
+    path = path.expanduser().absolute()
+    key_id = make_key_file(path)
+    say(f"Wrote a new master key, {key_id}, to {path}. Keep a copy where the database is not.")
+    say(f"To use it: export {KEY_FILE_VARIABLE}={path}")
+
+
+@key.command("status", example="bifrost-tui key status --json")
+@json_option
+def status(as_json: bool) -> int:
+    """Say which master keys are at hand and how many secrets each of them encrypts.
+
+    Ends with 3 if a secret is encrypted under a key that is not at hand.
+    """
+    from bifrost_tui.store.keys import key_uses
+
+    with opened() as session:
+        uses = key_uses(session.repository)
+        source = str(session.settings.key_source)
+    if as_json:
+        emit_json_array(_object(use, source) for use in uses)
+    else:
+        emit_table(
+            ("KEY", "AT HAND", "WRITES", "SECRETS", "SOURCE"),
+            (
+                (
+                    use.key_id,
+                    "yes" if use.at_hand else "no",
+                    "yes" if use.writes else "no",
+                    str(use.secrets),
+                    source if use.at_hand else "",
+                )
+                for use in uses
+            ),
+            numbers=("SECRETS",),
+        )
+    missed = [use for use in uses if use.missed]
+    for use in missed:
+        say(f"Key {use.key_id} is not at hand: {use.secrets} of the secrets cannot be read.")
+    return FOUND if missed else 0
+
+
+def _object(use: KeyUse, source: str) -> dict[str, Any]:
+    return {
+        "key_id": use.key_id,
+        "at_hand": use.at_hand,
+        "writes": use.writes,
+        "secrets": use.secrets,
+        "source": source if use.at_hand else None,
+    }

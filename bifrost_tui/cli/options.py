@@ -1,0 +1,42 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from bifrost_tui.cli.completing import complete_key, complete_organization
+from bifrost_tui.cli.session import Target
+
+
+def for_target(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options --org and --global and, as its first argument, their target."""
+
+    @click.option(
+        "--org",
+        "organization",
+        metavar="NAME",
+        shell_complete=complete_organization,
+        help="The organization, in any case.",
+    )
+    @click.option(
+        "--global", "is_global", is_flag=True, help="The scope that every organization inherits."
+    )
+    @wraps(command)
+    def with_target(organization: str | None, is_global: bool, **arguments: Any) -> Any:
+        if is_global is (organization is not None):
+            raise click.UsageError("Give either --org NAME or --global.")
+        return command(Target(organization), **arguments)
+
+    return with_target
+
+
+key_argument = click.argument("key", metavar="KEY", shell_complete=complete_key)
+"""The key of a config, completed within the scope that was named before it."""
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="JSON instead of text; times are in UTC."
+)

@@ -1,0 +1,49 @@
+"""Opening the screens. Nothing here may import click: this is how the program mostly starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+
+from bifrost_tui.cli.session import this_access, uncollected
+from bifrost_tui.settings import Settings, checked_theme, load_settings
+from bifrost_tui.terminal import mouse_wanted, require_terminal
+
+
+def check_terminal() -> None:
+    """Make sure that the screens can be drawn.
+
+    Raises:
+        TerminalError: they cannot, and this is why.
+
+    """
+    require_terminal(sys.stdin, sys.stdout, sys.stderr, os.environ)
+
+
+def open_screens(
+    *,
+    organization: str | None = None,
+    theme: str | None = None,
+    no_mouse: bool = False,
+    settings: Settings | None = None,
+) -> int:
+    """Open the screens and return their exit code.
+
+    Raises:
+        TerminalError, SettingsError: they cannot be opened, and this is why.
+
+    """
+    check_terminal()
+    if settings is None:
+        settings = load_settings()
+    if theme is not None:
+        settings = replace(settings, theme=checked_theme(theme, "--theme"))
+    with uncollected():
+        from bifrost_tui.tui.app import run
+    return run(
+        settings,
+        this_access(),
+        organization=organization,
+        mouse=mouse_wanted(os.environ, no_mouse),
+    )

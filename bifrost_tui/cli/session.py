@@ -1,0 +1,79 @@
+"""Opening the database for one command, and the scope that its options name."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bifrost_tui.cli.output import say
+from bifrost_tui.settings import Settings, load_settings
+from bifrost_tui.terminal import actor_name, session_source
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.repository import Repository
+    from bifrost_tui.store.requests import Access
+    from bifrost_tui.store.views import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open database, and who works with it."""
+
+    settings: Settings
+    access: Access
+    repository: Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The scope that a command is for, as its options name it."""
+
+    organization: str | None
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Session, Scope]]:
+        """Open the database and find the scope."""
+        from bifrost_tui.store.views import GLOBAL_SCOPE
+
+        with opened() as session:
+            if self.organization is None:
+                yield session, GLOBAL_SCOPE
+            else:
+                yield (
+                    session,
+                    session.repository.organizations.find(session.access, self.organization),
+                )
+
+
+def this_access() -> Access:
+    """Return who runs this, and from where."""
+    from bifrost_tui.store.requests import Access
+
+    return Access(actor_name(), session_source(os.environ))
+
+
+@contextmanager
+def opened() -> Iterator[Session]:
+    """Open the database of the settings; what that did to it is said on standard error."""
+    settings = load_settings()
+    with uncollected():
+        from bifrost_tui.store.opening import open_repository
+    access = this_access()
+    with open_repository(settings, access) as repository:
+        for notice in repository.notices:
+            say(notice)
+        yield Session(settings, access, repository)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import without looking for garbage: there is none, and looking takes a tenth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,213 @@
+"""A great many configs over some hundred organizations, to see how lists and changes bear it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import count, product
+from random import Random
+from typing import NamedTuple
+
+from bifrost_tui.clock import Clock
+from bifrost_tui.store.bulk import BulkConfig, write_configs, write_organization
+from bifrost_tui.store.entered import EnteredSecret
+from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import GLOBAL_SCOPE
+
+BIGGEST = "Northwind Holdings"
+"""The organization that has half of all configs, or all of them."""
+
+GLOBAL_MOST = 400
+"""The most configs that global gets."""
+
+_ENVIRONMENTS = ("dev", "prod", "qa", "staging", "test")
+_ACTORS = ("alice", "bob", "carol", "dave", "erin")
+
+
+class _Service(NamedTuple):
+    name: str
+    integration: str | None
+
+
+class _Purpose(NamedTuple):
+    name: str
+    type: ConfigType
+    value: str
+
+
+# All three lists stand in the order of their names, so that keys come in their own order.
+_SERVICES = (
+    *(_Service(name, None) for name in ("accounts", "analytics", "archive", "audit", "auth")),
+    _Service("azure", "Microsoft Graph"),
+    *(_Service(name, None) for name in ("backup", "billing", "booking", "catalog", "cdn", "chat")),
+    *(_Service(name, "HTTP request") for name in ("claims", "crm", "customs")),
+    *(_Service(name, None) for name in ("delivery", "devices", "dns", "documents")),
+    *(_Service(name, "HTTP request") for name in ("erp", "exports", "fleet", "forms")),
+    _Service("graph", "Microsoft Graph"),
+    *(_Service(name, None) for name in ("helpdesk", "hr", "imports", "inventory", "invoices")),
+    *(_Service(name, None) for name in ("leads", "ledger", "loyalty")),
+    _Service("mail", "SendGrid"),
+    *(_Service(name, None) for name in ("maps", "media", "metrics", "monitoring")),
+    _Service("openai", "OpenAI"),
+    *(_Service(name, None) for name in ("orders", "payroll")),
+    _Service("phone", "Twilio"),
+    *(_Service(name, None) for name in ("reports", "search", "shipping")),
+    _Service("slack", "Slack"),
+    _Service("stripe", "Stripe"),
+    *(_Service(name, None) for name in ("tickets", "vpn", "warehouse", "website")),
+)
+_PURPOSES = (
+    _Purpose("api_key", ConfigType.SECRET, ""),
+    _Purpose("base_url", ConfigType.STRING, "https://{service}-{number}.example.net/v2"),
+    _Purpose("bucket", ConfigType.STRING, "{service}-{number}-archive"),
+    _Purpose("client_secret", ConfigType.SECRET, ""),
+    _Purpose("enabled", ConfigType.BOOL, "true"),
+    _Purpose("endpoint", ConfigType.STRING, "/api/{service}/{number}"),
+    _Purpose("host", ConfigType.STRING, "{service}{number}.internal.example"),
+    _Purpose("options", ConfigType.JSON, '{"retries":[1,2,5],"service":"{service}"}'),
+    _Purpose("password", ConfigType.SECRET, ""),
+    _Purpose("port", ConfigType.INT, "8443"),
+    _Purpose("region", ConfigType.STRING, "eu-central-{number}"),
+    _Purpose("retries", ConfigType.INT, "5"),
+    _Purpose("sender", ConfigType.STRING, "{service}@example.org"),
+    _Purpose("signing_key", ConfigType.SECRET, ""),
+    _Purpose("timeout_seconds", ConfigType.INT, "30"),
+    _Purpose("token", ConfigType.SECRET, ""),
+    _Purpose("username", ConfigType.STRING, "svc_{service}"),
+    _Purpose("verify_tls", ConfigType.BOOL, "false"),
+    _Purpose("webhook_secret", ConfigType.SECRET, ""),
+    _Purpose("zone", ConfigType.STRING, "{service}.example.com"),
+)
+_COMBINATIONS = tuple(product(_SERVICES, _ENVIRONMENTS, _PURPOSES))
+
+_FIRST = (
+    *("Alder", "Amber", "Beacon", "Birch", "Canyon", "Cedar", "Cobalt", "Copper", "Delta"),
+    *("Evergreen", "Falcon", "Garnet", "Harvest", "Indigo", "Juniper", "Lakeside", "Maple"),
+    *("Meridian", "Orchard", "Pioneer", "Quartz", "River", "Summit", "Willow"),
+)
+_SECOND = (
+    *("Builders", "Clinics", "Consulting", "Dental", "Electric", "Farms", "Foods", "Freight"),
+    *("Hotels", "Insurance", "Legal", "Logistics", "Motors", "Optics", "Realty", "Schools"),
+)
+
+
+def build_scale(
+    repository: Repository,
+    access: Access,
+    configs: int,
+    *,
+    organizations: int = 300,
+    clock: Clock,
+    progress: Callable[[int], None] | None = None,
+    seed: int = 1,
+    single: bool = False,
+) -> None:
+    """Write that many configs: half into one organization, the rest unevenly into the others.
+
+    Every organization is one transaction, so one that is there is whole. ``progress`` is told how
+    many configs have been made, at every percent. ``single`` gives all of them to the one.
+    """
+    make = _Maker(clock(), Random(seed), configs, progress)
+    plan = _plan(configs, 1 if single else organizations)
+    shared = configs - sum(plan.values())
+    if shared:
+        write_configs(
+            repository, access, GLOBAL_SCOPE, make.configs(shared, shared=True), ids=make.id
+        )
+    for name, share in plan.items():
+        write_organization(repository, access, name, make.configs(share), ids=make.id)
+
+
+def _plan(configs: int, organizations: int) -> dict[str, int]:
+    """Return how many configs each organization gets; what is missing in all is global."""
+    if organizations <= 1:
+        return {BIGGEST: configs}
+    shared = min(GLOBAL_MOST, configs // 20)
+    biggest = configs // 2
+    others = organizations - 1
+    rest = configs - shared - biggest
+    # Shares fall off slowly, as sizes of customers do.
+    weights = [1 / (rank + 5) for rank in range(others)]
+    whole = sum(weights)
+    shares = [int(rest * weight / whole) for weight in weights]
+    for rank in range(rest - sum(shares)):
+        shares[rank % others] += 1
+    return {BIGGEST: biggest, **dict(zip(_names(), shares, strict=False))}
+
+
+def _names() -> Iterator[str]:
+    """Return names of organizations without an end, none of them twice."""
+    for round_ in count(1):
+        for second, first in product(_SECOND, _FIRST):
+            yield f"{first} {second}" if round_ == 1 else f"{first} {second} {round_}"
+
+
+class _Maker:
+    """Makes configs one after another, the same ones for the same seed and moment."""
+
+    def __init__(
+        self,
+        now: datetime,
+        random: Random,
+        total: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._now = now
+        self._random = random
+        self._progress = progress
+        self._step = max(total // 100, 1)
+        self._made = 0
+        # Ids that ascend are put at the end of their index.
+        self._ids = count()
+        self._id_start = f"{random.getrandbits(64):016x}"
+
+    def id(self) -> str:
+        """Return the next id."""
+        return f"{self._id_start}{next(self._ids):016x}"
+
+    def configs(self, number: int, *, shared: bool = False) -> Iterator[BulkConfig]:
+        """Make configs for one scope, in the order of their keys.
+
+        Every other ``shared`` one has a key that no organization gets, and is inherited by all.
+        """
+        start = self._random.randrange(len(_COMBINATIONS))
+        before, suffix = -1, 0
+        for index in range(number):
+            # Spread evenly over all combinations; where there are more configs, numbered.
+            place = (index * len(_COMBINATIONS) + start) // number
+            suffix = suffix + 1 if place == before else place % 2 if shared else 1
+            before = place
+            yield self._config(*_COMBINATIONS[place], suffix)
+            self._made += 1
+            if self._progress is not None and self._made % self._step == 0:
+                self._progress(self._made)
+
+    def _config(
+        self, service: _Service, environment: str, purpose: _Purpose, number: int
+    ) -> BulkConfig:
+        random = self._random
+        key = f"{service.name}_{environment}_{purpose.name}_{number:04}"
+        days = random.random() * 800
+        if purpose.type is not ConfigType.SECRET:
+            value = purpose.value.replace("{service}", service.name)
+            draft = ConfigDraft(
+                key,
+                purpose.type,
+                value=value.replace("{number}", str(number)),
+                integration=service.integration,
+            )
+        else:
+            every = random.choice((None, 90, 180, 365))
+            # One in twenty is overdue.
+            days = days if every is None else random.random() * every * 1.05
+            needs_value = random.random() < 0.005
+            draft = ConfigDraft(
+                key,
+                purpose.type,
+                secret=None if needs_value else EnteredSecret(f"{random.getrandbits(160):040x}"),
+                integration=service.integration,
+                rotate_every_days=every,
+            )
+        return BulkConfig(draft, self._now - timedelta(days=days), random.choice(_ACTORS))

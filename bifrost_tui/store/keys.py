@@ -1,0 +1,54 @@
+"""Master keys as commands see them: made, written into a file, and counted; never read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys, write_key_file
+from bifrost_tui.settings import KeySource
+from bifrost_tui.store.opening import keys_in_use
+from bifrost_tui.store.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """One master key: by its id, what there is of it and what depends on it."""
+
+    key_id: str
+    at_hand: bool
+    writes: bool
+    secrets: int
+    """How many secrets are encrypted under it."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether secrets cannot be read for want of it."""
+        return self.secrets > 0 and not self.at_hand
+
+
+def new_master_key() -> str:
+    """Return a new random master key, for standard output or a file and nothing else."""
+    return generate_master_key()
+
+
+def make_key_file(path: Path) -> str:
+    """Write a new master key into a new file, mode 0600, and return the key's id.
+
+    Raises:
+        MasterKeyRefusedError: there is a file already, or it cannot be written.
+
+    """
+    write_key_file(path, generate_master_key())
+    return load_master_keys(KeySource("key file", path=path))[0].key_id
+
+
+def key_uses(repository: Repository) -> tuple[KeyUse, ...]:
+    """Return the keys at hand, newest first, then those that are in use and not at hand."""
+    at_hand = repository._context.keyring.key_ids
+    secrets = keys_in_use(repository)
+    missing = sorted(set(secrets) - set(at_hand))
+    return tuple(
+        KeyUse(key_id, key_id in at_hand, key_id == repository.key_id, secrets.get(key_id, 0))
+        for key_id in (*at_hand, *missing)
+    )

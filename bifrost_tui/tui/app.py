@@ -1,0 +1,225 @@
+"""The app: it opens the database while the first screen is already there, and owns the themes."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+
+from bifrost_tui.clock import Clock, utc_now
+from bifrost_tui.display import visible
+from bifrost_tui.errors import BifrostError, DatabaseMissingError
+from bifrost_tui.settings import Settings, ThemeName, shown_url
+from bifrost_tui.store.requests import Access
+from bifrost_tui.tui.safe_app import SafeApp, run_app
+from bifrost_tui.tui.screens.organizations import OrganizationsScreen
+from bifrost_tui.tui.themes import OURS
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.repository import Repository
+
+_KEY_NAMES = {
+    "escape": "esc",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "question_mark": "?",
+    "slash": "/",
+}
+
+Opener = Callable[[], "Repository"]
+
+
+class BifrostApp(SafeApp[int]):
+    """Bifrost TUI over one database, for one actor."""
+
+    TITLE = "Bifrost TUI"
+    CSS_PATH = "app.tcss"
+    COMMAND_PALETTE_DISPLAY = "^p"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit", id="app.quit", tooltip="Leave the program", show=False),
+        Binding(
+            "question_mark",
+            "show_keys",
+            "help",
+            key_display="?",
+            id="app.help",
+            tooltip="Show every key of this screen",
+        ),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "commands",
+            key_display="^p",
+            id="app.commands",
+            tooltip="Find a command by name",
+            priority=True,
+        ),
+    ]
+
+    def __init__(
+        self,
+        settings: Settings,
+        access: Access,
+        *,
+        organization: str | None = None,
+        clock: Clock = utc_now,
+        opener: Opener | None = None,
+    ) -> None:
+        self._themes: dict[str, Theme] = {}
+        super().__init__()
+        for theme in OURS.values():
+            self.register_theme(theme)
+        self._themes.update({str(name): theme for name, theme in OURS.items()})
+        self.theme = settings.theme
+        self.settings = settings
+        self.access = access
+        self.clock = clock
+        self._organization = organization
+        self._opener = opener
+        self._repository: Repository | None = None
+        self.failure: BifrostError | None = None
+
+    @property
+    def repository(self) -> Repository:
+        """The open database; screens that ask for it come after it is open."""
+        if self._repository is None:
+            raise BifrostError("The database is not open.")
+        return self._repository
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the database is open."""
+        return self._repository is not None
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Our own themes alone: the others were never looked at with these screens."""
+        return self._themes or super().available_themes
+
+    def on_mount(self) -> None:
+        """Show the first screen; it asks for the database once it is painted."""
+        self.push_screen(OrganizationsScreen(open_name=self._organization))
+
+    def open_database(self) -> Repository:
+        """Open the database; runs in a thread, and imports what it needs there.
+
+        Raises:
+            BifrostError: it cannot be opened.
+
+        """
+        if self._opener is not None:
+            return self._opener()
+        from bifrost_tui.store.opening import open_repository
+
+        return open_repository(self.settings, self.access, clock=self.clock)
+
+    def database_opened(self, repository: Repository) -> None:
+        """Take the open database."""
+        self._repository = repository
+        gc.enable()
+
+    def database_failed(self, error: BifrostError) -> None:
+        """Offer the setup where there is nothing yet; else say what is wrong."""
+        gc.enable()
+        if isinstance(error, DatabaseMissingError):
+            from bifrost_tui.tui.screens.setup import SetupScreen
+
+            self.switch_screen(SetupScreen(open_name=self._organization))
+        else:
+            from bifrost_tui.tui.screens.problem import ProblemScreen
+
+            self.failure = error
+            self.switch_screen(ProblemScreen(error))
+
+    def context_line(self) -> Text:
+        """Say who works against what."""
+        path = self.settings.database_path
+        where = _shortened(path) if path else shown_url(self.settings.database_url)
+        engine = "sqlite " if path else ""
+        words = f"{visible(self.access.actor)} · {engine}{visible(where)}"
+        if self._repository is not None:
+            words += f" · key {self._repository.key_id[:4]}"
+        return Text(words, "$muted")
+
+    def action_show_keys(self) -> None:
+        """Show every key of the screen."""
+        from bifrost_tui.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer the keys of the screen, and the themes, by name."""
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if active.enabled and binding.tooltip and binding.action != "command_palette":
+                action, node = binding.action, active.node
+
+                def run(action: str = action, node: object = node) -> None:
+                    self.call_later(self.run_action, action, node)
+
+                yield SystemCommand(binding.tooltip, f"key {self.get_key_display(binding)}", run)
+        for name in OURS:
+            yield SystemCommand(
+                f"Theme: {name}", "colours of this session", lambda name=name: self._set_theme(name)
+            )
+
+    def _set_theme(self, name: ThemeName) -> None:
+        self.theme = name
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return a key as it is written everywhere: ``enter``, ``esc``, ``^s``, ``pgdn``."""
+        if binding.key_display:
+            return binding.key_display
+        key = binding.key.replace("ctrl+", "^")
+        return _KEY_NAMES.get(key, key)
+
+    def close_database(self) -> None:
+        """Close the database, where it was opened."""
+        if self._repository is not None:
+            self._repository.close()
+
+
+def _shortened(path: Path) -> str:
+    """Return a path from the home folder on, its middle left out where it is long."""
+    try:
+        parts = ("~", *path.relative_to(Path.home()).parts)
+    except ValueError:
+        parts = path.parts
+    if len(parts) > 3:
+        return f"{parts[0].rstrip('/')}/…/{parts[-1]}"
+    return str(Path(*parts))
+
+
+def run(
+    settings: Settings,
+    access: Access,
+    *,
+    organization: str | None = None,
+    mouse: bool = True,
+    clock: Clock = utc_now,
+) -> int:
+    """Run the screens until their user leaves, and return the exit code of the process."""
+    # Imports make no garbage worth looking for; switched on again when the database is open.
+    gc.disable()
+    app = BifrostApp(settings, access, organization=organization, clock=clock)
+    try:
+        code = run_app(app, mouse=mouse)
+    finally:
+        gc.enable()
+        app.close_database()
+    if app.failure is not None:
+        sys.stderr.write(f"bifrost-tui: {app.failure.message}\n")
+        return code or 1
+    return code

@@ -1,0 +1,125 @@
+"""What every screen of ours has: questions asked in the background, a status line, honest keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import ModalScreen, Screen, ScreenResultType
+
+from bifrost_tui.errors import BifrostError, DatabaseInterruptedError
+from bifrost_tui.tui.widgets.lines import Status
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.repository import Repository
+    from bifrost_tui.store.requests import Access
+    from bifrost_tui.tui.app import BifrostApp
+
+T = TypeVar("T")
+
+
+class Answered(Message):
+    """A question asked in the background has its answer; ``deliver`` hands it over."""
+
+    def __init__(self, deliver: Callable[[], object]) -> None:
+        super().__init__()
+        self.deliver = deliver
+
+
+class DataScreen(Screen[ScreenResultType]):
+    """A screen over the repository.
+
+    Threads only post messages: what they found is handed over on the screen's own turn.
+    """
+
+    AUTO_FOCUS: ClassVar[str | None] = None
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    @property
+    def bifrost(self) -> BifrostApp:
+        """The app, as what it is."""
+        return cast("BifrostApp", self.app)
+
+    @property
+    def repository(self) -> Repository:
+        """The open database."""
+        return self.bifrost.repository
+
+    @property
+    def access(self) -> Access:
+        """Who is at the keyboard."""
+        return self.bifrost.access
+
+    def ask(
+        self,
+        question: Callable[[], T],
+        answer: Callable[[T], object],
+        *,
+        problem: Callable[[BifrostError], object] | None = None,
+    ) -> None:
+        """Ask in a thread; hand over the answer, or the error where it is one of ours."""
+
+        def work() -> None:
+            try:
+                found = question()
+            except BifrostError as error:
+                failed = error
+                self.post_message(Answered(lambda: (problem or self.tell_problem)(failed)))
+            else:
+                self.post_message(Answered(lambda: answer(found)))
+
+        self.run_worker(work, thread=True, group=f"ask-{id(self)}")
+
+    @on(Answered)
+    def _hand_over(self, message: Answered) -> None:
+        message.stop()
+        message.deliver()
+
+    def say(self, words: str, kind: str = "") -> None:
+        """Put words into the status line."""
+        self.query_one(Status).say(words, kind)
+
+    def tell_problem(self, error: BifrostError) -> None:
+        """Show an error in the status line; a read that was cut short is none."""
+        if not isinstance(error, DatabaseInterruptedError):
+            self.say(error.message, "error")
+
+    def why_not(self, action: str) -> str:
+        """Say why a greyed key does nothing here; screens know their own."""
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Grey a key out where there is a reason."""
+        return None if self.why_not(action) else True
+
+    def on_key(self, event: events.Key) -> None:
+        """Give the reason when a greyed key is pressed."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and not active.enabled:
+            reason = self.why_not(active.binding.action.partition(".")[2] or active.binding.action)
+            if reason:
+                self.say(reason)
+
+
+class DataModal(ModalScreen[ScreenResultType], DataScreen[ScreenResultType]):
+    """A dialog over the repository."""
+
+
+def labelled(pairs: list[tuple[str, Text | str]], width: int = 14) -> Text:
+    """Lay out facts as lines of a dim label and a value."""
+    lines = Text()
+    for label, value in pairs:
+        if lines:
+            lines.append("\n")
+        lines.append(f"{label:<{width}}", "$muted")
+        lines.append_text(value if isinstance(value, Text) else Text(value))
+    return lines
+
+
+def context_line(screen: DataScreen[Any]) -> Text:
+    """Say who works against what: ``alice · sqlite ~/…/bifrost.db · key 7f3a``."""
+    return screen.bifrost.context_line()

@@ -1,0 +1,120 @@
+"""How rows look in the tables: one cell a call, state as glyph and word."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.text import Text
+
+from bifrost_tui.display import MASK, age, shorten, visible
+from bifrost_tui.store.values import ConfigType, preview
+from bifrost_tui.store.views import Attention, ConfigView, OrganizationView, Standing, State
+
+NEEDS_VALUE = "○ needs value"
+UNREADABLE = "× unreadable"
+OVERDUE = "▲"
+DUE = "◇"
+_VALUE_SHOWN = 200
+
+_STANDINGS = {
+    Standing.OWN: "own",
+    Standing.INHERITED: "inherited",
+    Standing.SHADOWS: "shadows",
+}
+
+
+def attention_text(attention: Attention, *, plain: bool = False) -> Text:
+    """Say what wants attention: ``▲ 3 overdue   ○ 1 needs value``; nothing where nothing does."""
+    text = Text()
+    for number, glyph, word, style in (
+        (attention.unreadable, "×", "unreadable", "$error"),
+        (attention.overdue, OVERDUE, "overdue", "$warning"),
+        (attention.due, DUE, "due", "$warning"),
+        (
+            attention.needs_value,
+            "○",
+            "needs value" if attention.needs_value == 1 else "need values",
+            "$accent",
+        ),
+    ):
+        if number:
+            text.append("   " if text else "")
+            text.append(f"{glyph} {number:,} {word}", "" if plain else style)
+    return text
+
+
+def organization_cell(view: OrganizationView, column: str, now: datetime) -> Text:
+    """Return one cell of the list of organizations."""
+    match column:
+        case "name":
+            name = Text(visible(view.scope.name), "bold" if view.scope.is_global else "")
+            if view.scope.archived:
+                name.append("  archived", "$muted")
+            return name
+        case "configs":
+            return Text(f"{view.configs:,}")
+        case "secrets":
+            return Text(f"{view.secrets:,}" if view.secrets else "")
+        case "attention":
+            return attention_text(view.attention)
+        case "changed":
+            return Text(age(view.changed_at, now) if view.changed_at else "", "$muted")
+        case "by":
+            return Text(visible(view.changed_by or ""), "$muted")
+        case _:
+            raise AssertionError(column)
+
+
+def config_cell(view: ConfigView, column: str, now: datetime) -> Text:
+    """Return one cell of the list of configs."""
+    match column:
+        case "key":
+            return Text(visible(view.key))
+        case "type":
+            return Text(view.type.value, "$muted")
+        case "value":
+            return value_text(view)
+        case "scope":
+            return Text(
+                _STANDINGS[view.standing], "" if view.standing is not Standing.OWN else "$muted"
+            )
+        case "integration":
+            return Text(visible(view.integration or ""))
+        case "fingerprint":
+            return Text(view.fingerprint or "", "$muted")
+        case "age":
+            return age_text(view, now)
+        case "by":
+            return Text(visible(view.updated_by), "$muted")
+        case _:
+            raise AssertionError(column)
+
+
+def value_text(view: ConfigView) -> Text:
+    """Return a value as a line of a list shows it; a secret as its mask or its state."""
+    if view.type is ConfigType.SECRET:
+        if view.state is State.NEEDS_VALUE:
+            return Text(NEEDS_VALUE, "$accent")
+        if view.state is State.UNREADABLE:
+            return Text(UNREADABLE, "$error")
+        return Text(MASK, "$muted")
+    shown = preview(view.type, view.value or "null", cut=view.cut)
+    return Text(visible(shorten(shown, _VALUE_SHOWN)))
+
+
+def age_text(view: ConfigView, now: datetime) -> Text:
+    """Return a secret's age, marked where it is due, or when another config was last changed."""
+    then = view.secret_changed_at if view.is_secret else view.updated_at
+    if then is None:
+        return Text("")
+    ago = age(then, now)
+    if view.state is State.OVERDUE:
+        return Text(f"{OVERDUE} {ago}", "$warning")
+    if view.state is State.DUE:
+        return Text(f"{DUE} {ago}", "$warning")
+    return Text(ago, "$muted")
+
+
+def config_row_style(view: ConfigView) -> str:
+    """Dim what is inherited: it is not changed from here."""
+    return "$muted" if view.standing is Standing.INHERITED else ""

@@ -1,0 +1,382 @@
+"""Add and edit: a field for each type, errors under their fields, nothing typed is ever lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.events import DescendantBlur
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from bifrost_tui.display import visible
+from bifrost_tui.errors import AlreadyExistsError, BifrostError, ConflictError, InvalidInputError
+from bifrost_tui.store.periods import checked_period
+from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.values import ConfigType, checked_key, editable
+from bifrost_tui.store.views import ConfigView, Scope
+from bifrost_tui.tui.base import DataModal
+from bifrost_tui.tui.screens.conflict import ConflictScreen, Way
+from bifrost_tui.tui.secret_notes import SecretNotes
+from bifrost_tui.tui.widgets.fields import Choice, Field, LineInput, TextField
+from bifrost_tui.tui.widgets.json_field import JsonField
+from bifrost_tui.tui.widgets.lines import KeyBar, Status
+from bifrost_tui.tui.widgets.secret_field import SecretField
+
+USUAL_INTEGRATIONS = (
+    "HTTP request",
+    "Mailgun",
+    "Microsoft Graph",
+    "OpenAI",
+    "SendGrid",
+    "Slack",
+    "Stripe",
+    "Twilio",
+)
+
+
+class ConfigForm(DataModal[ConfigView | None]):
+    """A dialog with the fields of one config; it closes when the config is saved."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "ctrl+s",
+            "save",
+            "save",
+            key_display="^s",
+            id="form.save",
+            priority=True,
+            tooltip="Save the config",
+        ),
+        Binding(
+            "escape",
+            "leave",
+            "cancel",
+            id="form.cancel",
+            tooltip="Leave the form; asked for twice when something was typed",
+        ),
+        Binding("down", "app.focus_next", "next field", show=False, tooltip="Go to the next field"),
+        Binding(
+            "up", "app.focus_previous", "field before", show=False, tooltip="Go to the field before"
+        ),
+    ]
+
+    kind_choice = getters.query_one("#type", Choice)
+    secret = getters.query_one(SecretField)
+
+    def __init__(
+        self, scope: Scope, view: ConfigView | None = None, *, shadow: bool = False
+    ) -> None:
+        super().__init__()
+        self._scope = scope
+        self._view = None if shadow else view
+        self._given = view
+        self._shadow = shadow
+        self._saving = False
+        self._leaving = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the form."""
+        given, kind = self._given, self._given.type if self._given else ConfigType.STRING
+        plain = given.value if given is not None and given.value is not None else None
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
+            dialog.border_title = Content(self._title())
+            yield Field(
+                "Key",
+                LineInput(given.key if given else "", placeholder="letters, digits, _", id="key"),
+                name="key",
+            )
+            yield Field("Type", Choice([*map(str, ConfigType)], str(kind), id="type"), name="type")
+            yield Field(
+                "Value",
+                TextField(_text(plain, kind, ConfigType.STRING), id="value-string"),
+                LineInput(_text(plain, kind, ConfigType.INT), placeholder="0", id="value-int"),
+                Choice(
+                    ["false", "true"],
+                    _text(plain, kind, ConfigType.BOOL) or "false",
+                    id="value-bool",
+                ),
+                JsonField(_text(plain, kind, ConfigType.JSON) or "{}", id="value-json"),
+                SecretField(empty_text=self._empty_secret(), id="value-secret"),
+                name="value",
+            )
+            yield Field(
+                "Rotate every",
+                LineInput(
+                    str(given.rotate_every_days) if given and given.rotate_every_days else "",
+                    placeholder="days; empty for never",
+                    id="rotate_every_days",
+                ),
+                name="rotate_every_days",
+            )
+            yield Field(
+                "Integration",
+                LineInput(
+                    (given.integration or "") if given else "", placeholder="any", id="integration"
+                ),
+                name="integration",
+            )
+            yield Field(
+                "Description",
+                LineInput(given.description if given else "", id="description"),
+                name="description",
+            )
+            yield Status()
+            yield Static(Content(self._hint()), classes="note gap")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show the fields of the type and stand in the first that is to be filled."""
+        self._notes = SecretNotes(self, self.secret, self._scope, self._view)
+        self._show_type(self._kind)
+        self._start = self._typed()
+        (self.query_one("#key") if self._given is None else self._value_widget()).focus()
+        self.ask(
+            lambda: self.repository.configs.integrations(self.access, self._scope), self._suggest
+        )
+
+    def _title(self) -> str:
+        if self._view is not None:
+            return f"Edit {self._view.key} in {visible(self._scope.name)}"
+        if self._shadow and self._given is not None:
+            return f"Shadow {self._given.key} in {visible(self._scope.name)}"
+        return f"Add a config to {visible(self._scope.name)}"
+
+    def _empty_secret(self) -> str:
+        if self._view is not None and self._view.mask:
+            return "unchanged: the value it has is kept"
+        return "nothing entered yet"
+
+    def _hint(self) -> str:
+        return "tab next field · ← → choose · ^s save · esc cancel"
+
+    @property
+    def _kind(self) -> ConfigType:
+        return ConfigType(self.kind_choice.chosen)
+
+    def _value_widget(self) -> Widget:
+        return self.query_one(f"#value-{self._kind.value}")
+
+    def _suggest(self, known: tuple[str, ...]) -> None:
+        words = sorted({*known, *USUAL_INTEGRATIONS}, key=str.casefold)
+        self.query_one("#integration", Input).suggester = SuggestFromList(
+            words, case_sensitive=False
+        )
+
+    # What is typed
+
+    @on(Choice.Changed, "#type")
+    def _type_chosen(self, event: Choice.Changed) -> None:
+        self._show_type(ConfigType(event.chosen))
+
+    def _show_type(self, kind: ConfigType) -> None:
+        for each in ConfigType:
+            self.query_one(f"#value-{each.value}").display = each is kind
+        self.query_one("#field-rotate_every_days").display = kind is ConfigType.SECRET
+        self._error("value", "")
+
+    @on(SecretField.Changed)
+    def _secret_changed(self) -> None:
+        self._notes.changed()
+
+    @on(TextField.Submitted)
+    @on(Input.Submitted)
+    @on(SecretField.Submitted)
+    def _next_field(self) -> None:
+        self.app.action_focus_next()
+
+    @on(DescendantBlur)
+    def _field_left(self, event: DescendantBlur) -> None:
+        """Check a field when it is left; what is wrong is said while it is fresh."""
+        if event.widget.id == "key":
+            self._check("key", lambda: checked_key(self._key) if self._key else None)
+        elif event.widget.id == "rotate_every_days":
+            self._check("rotate_every_days", self._period)
+
+    def _check(self, field: str, rule: Callable[[], object]) -> None:
+        try:
+            rule()
+        except InvalidInputError as error:
+            self._error(field, error.message)
+        else:
+            self._error(field, "")
+
+    def _error(self, field: str, message: str) -> None:
+        self.query_one(f"#field-{field}", Field).show_error(message)
+
+    @property
+    def _key(self) -> str:
+        return self._line("key").strip()
+
+    def _line(self, field: str) -> str:
+        return self.query_one(f"#{field}", Input).value
+
+    def _period(self) -> int | None:
+        return checked_period(self._line("rotate_every_days"))
+
+    def _plain(self) -> str | None:
+        match self._kind:
+            case ConfigType.SECRET:
+                return None
+            case ConfigType.STRING:
+                return self.query_one("#value-string", TextField).entered
+            case ConfigType.INT:
+                return self._line("value-int")
+            case ConfigType.BOOL:
+                return self.query_one("#value-bool", Choice).chosen
+            case ConfigType.JSON:
+                return self.query_one("#value-json", JsonField).text
+
+    def _typed(self) -> tuple[object, ...]:
+        """Return all that could be lost, to be compared; of a secret only whether there is one."""
+        lines = tuple(
+            self._line(field)
+            for field in ("key", "rotate_every_days", "integration", "description")
+        )
+        return (*lines, self._kind, self._plain(), self.secret.revision)
+
+    def _draft(self) -> ConfigDraft:
+        secret = self._kind is ConfigType.SECRET
+        return ConfigDraft(
+            key=self._key,
+            type=self._kind,
+            value=self._plain(),
+            secret=self.secret.entered() if secret else None,
+            integration=self._line("integration"),
+            description=self._line("description"),
+            rotate_every_days=self._period() if secret else None,
+        )
+
+    # Saving
+
+    def action_save(self) -> None:
+        """Save; the form stays until that has succeeded."""
+        self._save(self._view)
+
+    def _save(self, view: ConfigView | None) -> None:
+        if self._saving:
+            return
+        for field in self.query(Field):
+            field.show_error("")
+        self.query_one(Status).clear()
+        try:
+            draft = self._draft()
+            if self._kind is not ConfigType.SECRET or draft.secret is None:
+                self._refuse_lost_secret(draft)
+        except InvalidInputError as error:
+            self._refused(error)
+            return
+        self._saving = True
+        configs, access, scope = self.repository.configs, self.access, self._scope
+        self.ask(
+            lambda: (
+                configs.add(access, scope, draft)
+                if view is None
+                else configs.edit(access, view, draft)
+            ),
+            self.dismiss,
+            problem=self._refused,
+        )
+
+    def _refuse_lost_secret(self, draft: ConfigDraft) -> None:
+        """Keep a secret from vanishing because the type was changed after it was typed."""
+        if draft.type is not ConfigType.SECRET and not self.secret.is_empty:
+            raise InvalidInputError(
+                "A secret was entered, but the type is another. Choose the type secret, or clear"
+                " what was entered there.",
+                field="type",
+            )
+
+    def _refused(self, error: BifrostError) -> None:
+        self._saving = False
+        if isinstance(error, ConflictError):
+            self._conflict(error)
+        elif isinstance(error, InvalidInputError | AlreadyExistsError):
+            self._point_at(error)
+        else:
+            self.say(f"Not saved. {error.message}", "error")
+
+    def _point_at(self, error: InvalidInputError | AlreadyExistsError) -> None:
+        field = error.field
+        line = getattr(error, "line", None)
+        if field == "value" and self._kind is ConfigType.JSON and line is not None:
+            column = getattr(error, "column", None) or 1
+            self.query_one("#value-json", JsonField).point_at(line, column, error.message)
+            return
+        if not self.query(f"#field-{field}"):
+            self.say(f"Not saved. {error.message}", "error")
+            return
+        self._error(field, error.message)
+        widget = self._value_widget() if field == "value" else self.query_one(f"#{field}")
+        widget.focus()
+
+    def _conflict(self, error: ConflictError) -> None:
+        view = self._view
+        if view is None:
+            self.say(f"Not saved. {error.message}", "error")
+            return
+
+        def decided(way: tuple[Way, ConfigView | None] | None) -> None:
+            if way is None or way[0] is Way.BACK:
+                self.say("Not saved. What you typed is still here.", "warning")
+            elif way[0] is Way.OVERWRITE:
+                self._save(way[1])
+            else:
+                self._take(way[1])
+
+        self.app.push_screen(ConflictScreen(view, error, "Overwrite with what I typed"), decided)
+
+    def _take(self, theirs: ConfigView | None) -> None:
+        """Go on from the other operator's version."""
+        if theirs is None:
+            self.dismiss(None)
+            return
+        self._view = self._given = theirs
+        self._saving = False
+        kind = theirs.type
+        self.query_one("#key", Input).value = theirs.key
+        self.kind_choice.chosen = str(kind)
+        self._show_type(kind)
+        if theirs.value is not None:
+            text = editable(kind, theirs.value)
+            if kind is ConfigType.STRING:
+                self.query_one("#value-string", TextField).replace_all(text)
+            elif kind is ConfigType.INT:
+                self.query_one("#value-int", Input).value = text
+            elif kind is ConfigType.BOOL:
+                self.query_one("#value-bool", Choice).chosen = text
+            else:
+                self.query_one("#value-json", JsonField).load_text(text)
+        period = theirs.rotate_every_days
+        self.query_one("#rotate_every_days", Input).value = str(period) if period else ""
+        self.query_one("#integration", Input).value = theirs.integration or ""
+        self.query_one("#description", Input).value = theirs.description
+        self.secret.clear()
+        self.say(f"This is {visible(theirs.updated_by)}'s version now.", "success")
+
+    def action_leave(self) -> None:
+        """Leave the form; when something was typed, only at the second time."""
+        if self._saving:
+            return
+        if self._typed() != self._start and not self._leaving:
+            self._leaving = True
+            self.say(
+                "Not saved yet. ^s saves; esc once more throws away what you typed.", "warning"
+            )
+            return
+        self.dismiss(None)
+
+    def on_key(self, event: object) -> None:
+        """Count the two presses of Escape only when they follow each other."""
+        if getattr(event, "key", "") != "escape":
+            self._leaving = False
+
+
+def _text(value: str | None, kind: ConfigType, wanted: ConfigType) -> str:
+    return editable(kind, value) if value is not None and kind is wanted else ""

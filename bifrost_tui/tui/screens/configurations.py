@@ -1,0 +1,399 @@
+"""The configs of one organization: a list of any length, filtered as you type, with details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from bifrost_tui.display import counted, visible
+from bifrost_tui.errors import BifrostError, InvalidInputError, NotFoundError
+from bifrost_tui.store.filters import parse_filter
+from bifrost_tui.store.requests import ConfigList
+from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts, Standing
+from bifrost_tui.tui.base import DataScreen
+from bifrost_tui.tui.cells import attention_text, config_cell, config_row_style
+from bifrost_tui.tui.config_source import ConfigSource
+from bifrost_tui.tui.widgets.config_facts import ConfigFacts
+from bifrost_tui.tui.widgets.filter_bar import FilterBar
+from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
+from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
+
+_PAGE = 100
+_COLUMNS = (
+    Column("key", "Key", 20, grow=3, max_width=48),
+    Column("type", "Type", 7),
+    Column("value", "Value", 14, grow=2, max_width=60),
+    Column("scope", "Scope", 10, drop=4),
+    Column("integration", "Integration", 13, drop=3),
+    Column("fingerprint", "Fingerprint", 12, drop=2),
+    Column("age", "Age", 8, right=True),
+    Column("by", "By", 9, drop=1),
+)
+_ON_A_ROW = ("open", "edit", "rotate", "delete", "shadow")
+
+
+class ConfigurationsScreen(DataScreen[None]):
+    """The list of an organization's configs, inherited ones among its own."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add", "add", id="configs.add", tooltip="Add a config"),
+        Binding("e", "edit", "edit", id="configs.edit", tooltip="Edit the config"),
+        Binding(
+            "r", "rotate", "rotate", id="configs.rotate", tooltip="Give the secret a new value"
+        ),
+        Binding("d", "delete", "delete", id="configs.delete", tooltip="Delete the config"),
+        Binding(
+            "s",
+            "shadow",
+            "shadow",
+            id="configs.shadow",
+            tooltip="Shadow the inherited config with one of this organization",
+        ),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            key_display="/",
+            id="list.filter",
+            tooltip="Filter by words of the key, type: is: integration:",
+        ),
+        Binding(
+            "o,escape",
+            "back",
+            "organizations",
+            key_display="o",
+            id="screen.back",
+            tooltip="Back to the organizations; Esc clears a filter first",
+        ),
+        Binding(
+            "i",
+            "inherited",
+            "inherited",
+            show=False,
+            id="configs.inherited",
+            tooltip="Hide the inherited configs, or show them again",
+        ),
+        Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
+    ]
+
+    heading = getters.query_one("#heading", SplitLine)
+    facts = getters.query_one("#facts", SplitLine)
+    filter_bar = getters.query_one(FilterBar)
+    table = getters.query_one("#configs", PagedTable)
+    details = getters.query_one(ConfigFacts)
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self._scope = scope
+        self._own_only = False
+        self._source = ConfigSource(ConfigList(scope))
+        self._generation = 0
+        self._counts: ScopeCounts | None = None
+        self._history_of: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        yield SplitLine(id="heading", classes="heading")
+        with Horizontal(classes="facts"):
+            yield SplitLine(id="facts")
+            yield FilterBar()
+        yield PagedTable[ConfigView](
+            _COLUMNS,
+            lambda view, column: config_cell(view, column, self.bifrost.clock()),
+            row_style=config_row_style,
+            page_size=_PAGE,
+            id="configs",
+        )
+        yield ConfigFacts()
+        yield Status()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show where we are, and ask for the first lines."""
+        name = Text(visible(self._scope.name), "bold")
+        if self._scope.archived:
+            name.append("  archived", "$warning")
+        self.heading.left = name
+        self.heading.right = self.bifrost.context_line()
+        self.table.focus()
+        self.reload()
+
+    def on_unmount(self) -> None:
+        """Stop what is still being read."""
+        self._source.abandon()
+
+    # Reading
+
+    def reload(self, key: str | None = None) -> None:
+        """Read counts and list again; the cursor stays on its key, or goes to ``key``."""
+        current: ConfigView | None = self.table.current
+        self._history_of = None
+        self.ask(
+            lambda: self.repository.organizations.counts(self.access, self._scope),
+            self._show_counts,
+        )
+        self._list(key or (current.key if current else None), quiet=False)
+
+    def _list(self, key: str | None, *, quiet: bool) -> None:
+        """Show the list as it is filtered now, from the line of ``key`` on where it is given."""
+        try:
+            wanted = ConfigList(
+                self._scope, parse_filter(self.filter_bar.text), own_only=self._own_only
+            )
+        except InvalidInputError as error:
+            self.say(error.message, "warning")
+            return
+        if quiet:
+            self.query_one(Status).clear()
+        self._source.abandon()
+        source = self._source = ConfigSource(wanted)
+        repository, access = self.repository, self.access
+
+        def question() -> tuple[int, ConfigPage]:
+            at = 0
+            if key is not None:
+                at = repository.configs.position(access, wanted, key, source.interrupt)
+            return at, source.page(repository, access, at - at % _PAGE, _PAGE)
+
+        self.ask(question, partial(self._first_page, source))
+
+    def _first_page(self, source: ConfigSource, found: tuple[int, ConfigPage]) -> None:
+        if source is not self._source:
+            return
+        at, page = found
+        source.learn(page)
+        # Exact where the page is not full; else until the count arrives, a moment later.
+        least = page.offset + len(page.rows)
+        self._generation = self.table.reset(least, cursor=at)
+        self.table.put_page(self._generation, page.offset // _PAGE, page.rows)
+        if len(page.rows) < _PAGE and page.rows:
+            self._counted(source, least)
+            return
+        self.ask(
+            lambda: self.repository.configs.count(self.access, source.wanted, source.interrupt),
+            partial(self._counted, source),
+        )
+
+    def _counted(self, source: ConfigSource, total: int) -> None:
+        if source is not self._source:
+            return
+        source.total = total
+        if total != self.table.row_count:
+            self.table.set_total(total)
+        filtered = bool(source.wanted.filter)
+        whole = self._counts.effective if self._counts else None
+        words = f"{total:,}" + (f" of {whole:,}" if whole is not None else "")
+        self.filter_bar.show_count(words if filtered else "")
+        self._show_current()
+
+    def _show_counts(self, counts: ScopeCounts) -> None:
+        self._counts = counts
+        facts = Text(
+            f"{counted(counts.effective, 'config')} · {counted(counts.secrets, 'secret')}",
+            "$muted",
+        )
+        inherited = counts.effective - counts.own
+        if inherited:
+            facts.append(f" · {inherited:,} inherited{' hidden' if self._own_only else ''}")
+        if counts.attention:
+            facts.append(" · ").append_text(attention_text(counts.attention))
+        if not counts.effective:
+            facts.append(" · press a to add the first")
+        self.facts.left = facts
+
+    @on(PagedTable.PageWanted)
+    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
+        source, table = self._source, self.table
+        if event.generation != self._generation:
+            return
+        repository, access = self.repository, self.access
+
+        def arrived(page: ConfigPage) -> None:
+            source.learn(page)
+            table.put_page(event.generation, event.page, page.rows)
+
+        def lost(error: BifrostError) -> None:
+            table.lose_page(event.generation, event.page)
+            if source is self._source:
+                self.tell_problem(error)
+
+        self.ask(
+            lambda: source.page(repository, access, event.first_index, event.count),
+            arrived,
+            problem=lost,
+        )
+
+    # The line under the cursor
+
+    @on(PagedTable.RowHighlighted)
+    def _show_current(self) -> None:
+        view: ConfigView | None = self.table.current
+        self.refresh_bindings()
+        if not self.details.display:
+            return
+        if view is None or view.id != self._history_of:
+            self._history_of = None
+            self.details.show(view, self.bifrost.clock())
+        if view is not None and self._history_of is None:
+            self._history_of = view.id
+            self.ask(
+                lambda: self.repository.configs.history(self.access, view.scope, view.key, 2),
+                partial(self._show_history, view),
+            )
+
+    def _show_history(self, view: ConfigView, history: tuple[AuditView, ...]) -> None:
+        current: ConfigView | None = self.table.current
+        if current is not None and current.id == view.id:
+            self.details.show(view, self.bifrost.clock(), history)
+
+    def on_resize(self) -> None:
+        """Fill the details where they have come into view."""
+        self._history_of = None
+        self.call_after_refresh(self._show_current)
+
+    # The filter
+
+    @on(FilterBar.Changed)
+    def _filter_changed(self, event: FilterBar.Changed) -> None:
+        # Back from a filter, the cursor stays where the filter had led.
+        current: ConfigView | None = self.table.current
+        self._list(current.key if current and not event.text.strip() else None, quiet=True)
+
+    @on(FilterBar.Left)
+    def _filter_left(self) -> None:
+        self.table.focus()
+
+    # What the keys do
+
+    def why_not(self, action: str) -> str:
+        """Say why a key does nothing here."""
+        if action not in (*_ON_A_ROW, "add"):
+            return ""
+        if self._scope.archived and action != "open":
+            return f"{self._scope.name} is archived; restore it first."
+        if action == "add":
+            return ""
+        view: ConfigView | None = self.table.current
+        if view is None:
+            return "There is no config under the cursor."
+        inherited = view.standing is Standing.INHERITED
+        if action == "shadow":
+            return (
+                "" if inherited else f"{view.key} is this scope's own; there is nothing to shadow."
+            )
+        if inherited and action in ("edit", "rotate", "delete"):
+            return f"{view.key} is global: press s to shadow it here, or change it in Global."
+        if action == "rotate" and not view.is_secret:
+            return f"{view.key} is no secret; only secrets are rotated. Press e to edit it."
+        return ""
+
+    @on(PagedTable.RowSelected)
+    def action_open(self) -> None:
+        """Show all about the config."""
+        from bifrost_tui.tui.screens.details import DetailsScreen
+
+        self._with_whole(
+            lambda view: self.app.push_screen(DetailsScreen(view), self._after_details)
+        )
+
+    def _after_details(self, action: str | None) -> None:
+        if action:
+            self.run_worker(self.run_action(f"screen.{action}"), exit_on_error=True)
+
+    def action_add(self) -> None:
+        """Add a config."""
+        from bifrost_tui.tui.screens.config_form import ConfigForm
+
+        self.app.push_screen(ConfigForm(self._scope), self._saved)
+
+    def action_edit(self) -> None:
+        """Edit the config under the cursor."""
+        from bifrost_tui.tui.screens.config_form import ConfigForm
+
+        self._with_whole(
+            lambda view: self.app.push_screen(ConfigForm(self._scope, view), self._saved)
+        )
+
+    def action_shadow(self) -> None:
+        """Add a config of this organization with the key of an inherited one."""
+        from bifrost_tui.tui.screens.config_form import ConfigForm
+
+        self._with_whole(
+            lambda view: self.app.push_screen(
+                ConfigForm(self._scope, view, shadow=True), self._saved
+            )
+        )
+
+    def action_rotate(self) -> None:
+        """Give the secret under the cursor a new value."""
+        from bifrost_tui.tui.screens.rotate import RotateScreen
+
+        self._with_whole(
+            lambda view: self.app.push_screen(RotateScreen(view), partial(self._saved, "rotated"))
+        )
+
+    def action_delete(self) -> None:
+        """Delete the config under the cursor, after a question."""
+        from bifrost_tui.tui.screens.delete import DeleteScreen
+
+        self._with_whole(lambda view: self.app.push_screen(DeleteScreen(view), self._deleted))
+
+    def _with_whole(self, then: Callable[[ConfigView], object]) -> None:
+        """Fetch the config under the cursor as it is now, with its whole value."""
+        current: ConfigView | None = self.table.current
+        if current is None:
+            return
+
+        def gone(error: BifrostError) -> None:
+            if isinstance(error, NotFoundError):
+                self.reload()
+            self.tell_problem(error)
+
+        self.ask(
+            lambda: self.repository.configs.get(self.access, self._scope, current.id),
+            then,
+            problem=gone,
+        )
+
+    def _saved(self, *outcome: object) -> None:
+        view = outcome[-1]
+        if isinstance(view, ConfigView):
+            word = outcome[0] if len(outcome) > 1 else "saved"
+            tail = f" · fingerprint {view.fingerprint}" if view.fingerprint else ""
+            self.say(f"{view.key} in {view.scope.name} is {word}{tail}", "success")
+            self.reload(view.key)
+
+    def _deleted(self, key: str | None) -> None:
+        if key is not None:
+            self.say(f"{key} in {self._scope.name} is deleted", "success")
+            self.reload()
+
+    def action_filter(self) -> None:
+        """Filter the list."""
+        self.filter_bar.open()
+
+    def action_inherited(self) -> None:
+        """Hide the inherited configs, or show them again."""
+        if self._scope.is_global:
+            self.say("Global inherits nothing.")
+            return
+        self._own_only = not self._own_only
+        self.reload()
+
+    def action_reload(self) -> None:
+        """Read the list again."""
+        self.reload()
+
+    def action_back(self) -> None:
+        """Clear the filter, or go back to the organizations."""
+        if self.filter_bar.text:
+            self.filter_bar.action_clear()
+        else:
+            self.dismiss()

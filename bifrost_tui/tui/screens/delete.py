@@ -1,0 +1,125 @@
+"""Delete: names scope, key and what depends on it; a secret asks for its key to be typed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from bifrost_tui.display import counted, visible
+from bifrost_tui.errors import BifrostError, ConflictError
+from bifrost_tui.store.views import ConfigView, Dependents
+from bifrost_tui.tui.base import DataModal
+from bifrost_tui.tui.screens.conflict import ConflictScreen, Decision, Way
+from bifrost_tui.tui.widgets.buttons import WordButton
+from bifrost_tui.tui.widgets.fields import LineInput
+from bifrost_tui.tui.widgets.lines import Status
+from bifrost_tui.tui.widgets.text_block import TextBlock
+
+
+class DeleteScreen(DataModal[str | None]):
+    """A dialog that deletes one config and returns its key, or nothing."""
+
+    AUTO_FOCUS = "#cancel"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "cancel", id="form.cancel", tooltip="Delete nothing"),
+    ]
+
+    def __init__(self, view: ConfigView) -> None:
+        super().__init__()
+        self._view = view
+        self._deleting = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the dialog."""
+        view = self._view
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Content(
+                "Delete a secret" if view.is_secret else f"Delete a config ({view.type.value})"
+            )
+            yield TextBlock(
+                Text.assemble((visible(view.key), "bold"), f" in {visible(view.scope.name)}")
+            )
+            yield TextBlock(Text("\nIt cannot be brought back."), id="consequences")
+            if view.is_secret:
+                yield Static(Content("Type the key to delete it"), classes="gap")
+                yield LineInput(id="typed")
+            yield Status()
+            with Horizontal(classes="buttons gap"):
+                yield WordButton("Cancel", id="cancel")
+                yield WordButton("Delete", id="delete", danger=True)
+
+    def on_mount(self) -> None:
+        """Ask what depends on it."""
+        self.query_one("#delete", WordButton).disabled = self._view.is_secret
+        self.ask(lambda: self.repository.configs.dependents(self.access, self._view), self._show)
+
+    def _show(self, found: Dependents) -> None:
+        words = "\nIt cannot be brought back."
+        view = self._view
+        if found.inherits_instead:
+            words += f" {visible(view.scope.name)} will then inherit the global {view.key}."
+        elif found.inheritors:
+            words += f" {counted(found.inheritors, 'organization')} will no longer inherit it."
+        self.query_one("#consequences", TextBlock).show(Text(words))
+
+    def on_key(self, event: events.Key) -> None:
+        """Let typing begin from Cancel: the letters go into the field."""
+        fields = self.query("#typed").results(Input)
+        field = next(iter(fields), None)
+        if field is not None and event.is_printable and event.character and not field.has_focus:
+            event.stop()
+            field.focus()
+            field.insert_text_at_cursor(event.character)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#delete", WordButton).disabled = event.value != self._view.key
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        if event.value == self._view.key:
+            self._delete(self._view)
+        else:
+            self.say("That is not its key.", "warning")
+
+    @on(WordButton.Pressed)
+    def _pressed(self, event: WordButton.Pressed) -> None:
+        if event.button.id == "delete":
+            self._delete(self._view)
+        else:
+            self.dismiss(None)
+
+    def _delete(self, view: ConfigView) -> None:
+        if self._deleting:
+            return
+        self._deleting = True
+        self.ask(
+            lambda: self.repository.configs.delete(self.access, view),
+            lambda _: self.dismiss(view.key),
+            problem=self._refused,
+        )
+
+    def _refused(self, error: BifrostError) -> None:
+        self._deleting = False
+        if isinstance(error, ConflictError):
+            self.app.push_screen(ConflictScreen(self._view, error, "Delete it"), self._decided)
+        else:
+            self.say(f"Not deleted. {error.message}", "error")
+
+    def _decided(self, decision: Decision | None) -> None:
+        way, theirs = decision or (Way.BACK, None)
+        if theirs is not None and way is Way.OVERWRITE:
+            self._delete(theirs)
+        else:
+            self.dismiss(None)
+
+    def action_cancel(self) -> None:
+        """Delete nothing."""
+        self.dismiss(None)

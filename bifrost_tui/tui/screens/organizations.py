@@ -1,0 +1,285 @@
+"""The organizations: global first, each with its counts and what wants attention."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from bifrost_tui.display import counted, visible
+from bifrost_tui.errors import BifrostError
+from bifrost_tui.store.views import OrganizationView, Scope
+from bifrost_tui.tui.base import DataScreen
+from bifrost_tui.tui.cells import organization_cell
+from bifrost_tui.tui.widgets.filter_bar import FilterBar
+from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
+from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.repository import Repository
+
+_COLUMNS = (
+    Column("name", "Name", 20, grow=3, max_width=48),
+    Column("configs", "Configs", 9, right=True),
+    Column("secrets", "Secrets", 9, right=True, drop=2),
+    Column("attention", "Attention", 26, grow=2),
+    Column("changed", "Changed", 8, right=True),
+    Column("by", "By", 10, drop=1),
+)
+
+
+class OrganizationsScreen(DataScreen[None]):
+    """The list of organizations, where the day begins."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add", "add", id="organizations.add", tooltip="Add an organization"),
+        Binding("e", "rename", "rename", id="organizations.edit", tooltip="Rename it"),
+        Binding(
+            "z",
+            "archive",
+            "archive",
+            id="organizations.archive",
+            tooltip="Archive it, or restore an archived one",
+        ),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            key_display="/",
+            id="list.filter",
+            tooltip="Filter the list",
+        ),
+        Binding(
+            "Z",
+            "archived",
+            "archived",
+            show=False,
+            id="organizations.archived",
+            tooltip="Show the archived organizations, or the others again",
+        ),
+        Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
+        Binding("escape", "back", "back", show=False, id="screen.back", tooltip="Clear the filter"),
+    ]
+
+    heading = getters.query_one("#heading", SplitLine)
+    facts = getters.query_one("#facts", SplitLine)
+    filter_bar = getters.query_one(FilterBar)
+    table = getters.query_one("#organizations", PagedTable)
+
+    def __init__(self, *, open_name: str | None = None) -> None:
+        super().__init__()
+        self._open_name = open_name
+        self._all: tuple[OrganizationView, ...] = ()
+        self._shown: tuple[OrganizationView, ...] = ()
+        self._archived = False
+        self._loaded = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        yield SplitLine(id="heading", classes="heading")
+        with Horizontal(classes="facts"):
+            yield SplitLine(id="facts")
+            yield FilterBar()
+        yield PagedTable[OrganizationView](
+            _COLUMNS,
+            lambda view, column: organization_cell(view, column, self.bifrost.clock()),
+            id="organizations",
+        )
+        yield Status()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Paint first; ask for the data then."""
+        self.heading.left = Text("Bifrost TUI", "bold")
+        self.heading.right = self.bifrost.context_line()
+        self.table.focus()
+        if self.bifrost.is_open:
+            self.reload()
+        else:
+            self.facts.left = Text("opening the database …", "$muted")
+            self.call_after_refresh(self._open)
+
+    def _open(self) -> None:
+        app = self.bifrost
+
+        def question() -> tuple[Repository, tuple[OrganizationView, ...] | Scope]:
+            repository = app.open_database()
+            if self._open_name is not None:
+                return repository, repository.organizations.find(app.access, self._open_name)
+            return repository, repository.organizations.list(app.access)
+
+        self.ask(question, lambda found: self._opened(*found), problem=app.database_failed)
+
+    def _opened(self, repository: Repository, found: tuple[OrganizationView, ...] | Scope) -> None:
+        self.bifrost.database_opened(repository)
+        self.heading.right = self.bifrost.context_line()
+        if isinstance(found, Scope):
+            self._enter(found)
+            self.reload()
+        else:
+            self._show(found)
+            # What the first change needs is imported while the list is read.
+            self.ask(repository.warm_up, lambda _: None)
+        for notice in repository.notices:
+            self.say(notice)
+
+    def reload(self, name: str | None = None) -> None:
+        """Read the list; the cursor stays on its organization, or goes to ``name``."""
+        archived = self._archived
+        self.ask(
+            lambda: self.repository.organizations.list(self.access, archived=archived),
+            partial(self._show, name=name),
+        )
+
+    def _show(self, found: tuple[OrganizationView, ...], name: str | None = None) -> None:
+        self._loaded = True
+        self._all = found
+        current = self.table.current
+        self._narrow(name or (current.scope.name if current else None))
+
+    def _narrow(self, keep: str | None) -> None:
+        wanted = self.filter_bar.text.casefold().split()
+        self._shown = tuple(
+            view for view in self._all if all(word in view.scope.name.casefold() for word in wanted)
+        )
+        names = [view.scope.name for view in self._shown]
+        self.table.reset(len(self._shown), cursor=names.index(keep) if keep in names else 0)
+        self.filter_bar.show_count(f"{len(self._shown)} of {len(self._all)}" if wanted else "")
+        self._show_facts()
+        self.refresh_bindings()
+
+    def _show_facts(self) -> None:
+        organizations = [view for view in self._all if not view.scope.is_global]
+        noun = "archived organization" if self._archived else "organization"
+        facts = Text(counted(len(organizations), noun), "$muted")
+        if marked := sum(1 for view in self._all if view.attention):
+            facts.append(f" · {marked} {'needs' if marked == 1 else 'need'} attention", "$warning")
+        if self._loaded and not organizations:
+            facts.append(
+                " · Z shows the others again" if self._archived else " · press a to add the first"
+            )
+        self.facts.left = facts
+
+    @on(PagedTable.PageWanted)
+    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
+        rows = self._shown[event.first_index : event.first_index + event.count]
+        event.table.put_page(event.generation, event.page, rows)
+
+    @on(PagedTable.RowHighlighted)
+    def _row_highlighted(self) -> None:
+        self.refresh_bindings()
+
+    @on(PagedTable.RowSelected)
+    def _row_selected(self, event: PagedTable.RowSelected) -> None:
+        self._enter(event.row.scope)
+
+    def _enter(self, scope: Scope) -> None:
+        from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
+
+        # Back from there, the counts may be others.
+        self.app.push_screen(ConfigurationsScreen(scope), lambda _: self.reload())
+
+    @on(FilterBar.Changed)
+    def _filter_changed(self) -> None:
+        current = self.table.current
+        self._narrow(current.scope.name if current else None)
+
+    @on(FilterBar.Left)
+    def _filter_left(self) -> None:
+        self.table.focus()
+
+    def why_not(self, action: str) -> str:
+        """Say why a key does nothing here."""
+        if action not in ("rename", "archive", "add", "archived"):
+            return ""
+        if not self._loaded:
+            return "The database is not open yet."
+        view: OrganizationView | None = self.table.current
+        if action in ("add", "archived"):
+            return ""
+        if view is None:
+            return "There is no organization under the cursor."
+        if view.scope.is_global and action in ("rename", "archive"):
+            return "Global belongs to every organization: it cannot be renamed or archived."
+        if action == "rename" and view.scope.archived:
+            return "Restore it first (z)."
+        return ""
+
+    def action_filter(self) -> None:
+        """Filter the list."""
+        self.filter_bar.open()
+
+    def action_back(self) -> None:
+        """Clear the filter; never quit."""
+        if self.filter_bar.text:
+            self.filter_bar.action_clear()
+        elif self._archived:
+            self.action_archived()
+        self.query_one(Status).clear()
+
+    def action_reload(self) -> None:
+        """Read the list again."""
+        self.reload()
+
+    def action_archived(self) -> None:
+        """Show the archived organizations, or the others again."""
+        self._archived = not self._archived
+        self.reload()
+
+    def action_add(self) -> None:
+        """Ask for a name and add an organization."""
+        from bifrost_tui.tui.screens.name_form import NameForm
+
+        self.app.push_screen(NameForm(), self._named)
+
+    def action_rename(self) -> None:
+        """Ask for another name."""
+        from bifrost_tui.tui.screens.name_form import NameForm
+
+        self.app.push_screen(NameForm(self.table.current), self._named)
+
+    def _named(self, scope: Scope | None) -> None:
+        if scope is not None:
+            self._archived = False
+            self.say(f"{scope.name} is saved", "success")
+            self.reload(scope.name)
+
+    def action_archive(self) -> None:
+        """Archive the organization under the cursor, or restore it."""
+        view: OrganizationView | None = self.table.current
+        if view is None:
+            return
+        if view.scope.archived:
+            self._set_archived(view, archived=False)
+            return
+        from bifrost_tui.tui.screens.confirm import Confirm
+
+        name = visible(view.scope.name)
+        self.app.push_screen(
+            Confirm(
+                "Archive an organization",
+                f"{name} and its {counted(view.configs, 'config')} stay as they are, out of the"
+                " list. Nothing in it can be changed until it is restored (Z shows the archived).",
+                "Archive",
+            ),
+            lambda sure: self._set_archived(view, archived=True) if sure else None,
+        )
+
+    def _set_archived(self, view: OrganizationView, *, archived: bool) -> None:
+        organizations = self.repository.organizations
+        change = organizations.archive if archived else organizations.restore
+
+        def done(scope: Scope) -> None:
+            self.say(f"{scope.name} is {'archived' if archived else 'restored'}", "success")
+            self.reload()
+
+        def failed(error: BifrostError) -> None:
+            self.tell_problem(error)
+            self.reload()
+
+        self.ask(lambda: change(self.access, view.scope, view.version), done, problem=failed)

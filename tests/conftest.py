@@ -1,0 +1,65 @@
+"""Fixtures that every test may ask for; plain functions stand in :mod:`tests.support`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from bifrost_tui.settings import Settings
+from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import Access
+from tests.support import ALICE, HandClock, counted_ids, make_repository, make_settings
+
+# The same examples in every run; HYPOTHESIS_PROFILE=thorough looks for new ones.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, and nothing in the environment that names a place, a key or a database."""
+    for name in list(os.environ):
+        if name.startswith(("BIFROST_", "XDG_")) or name == "CREDENTIALS_DIRECTORY":
+            monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    """The settings of a user who has a master key in the environment."""
+    return make_settings(home)
+
+
+@pytest.fixture
+def access() -> Access:
+    """The owner of the database."""
+    return ALICE
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock that is advanced by hand."""
+    return HandClock()
+
+
+@pytest.fixture
+def ids() -> Callable[[], str]:
+    """Ids one after another, the same in every run."""
+    return counted_ids()
+
+
+@pytest.fixture
+def repository(
+    settings: Settings, access: Access, clock: HandClock, ids: Callable[[], str]
+) -> Iterator[Repository]:
+    """An open, new database with its owner in it."""
+    with make_repository(settings, access, clock=clock, ids=ids) as made:
+        yield made
