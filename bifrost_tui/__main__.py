@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,8 @@ def main() -> int:
         print(f"bifrost-tui {__version__}")  # noqa: T201
         return 0
 
+    # Importing makes no garbage; what opens the database or the screens collects again.
+    gc.disable()
     from bifrost_tui.terminal import clear_textual_environment, harden_process, install_hooks
 
     harden_process()
@@ -33,6 +36,9 @@ def main() -> int:
         program.main(arguments, prog_name="bifrost-tui", obj=Start(cleared=cleared))
     except KeyboardInterrupt:
         return 130
+    finally:
+        # At the end Python would look once more through all that was imported.
+        gc.freeze()
     return 0
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import re
 import select
-import signal
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import NoReturn
 
+from bifrost_tui.cli.signals import ended_tidily
 from bifrost_tui.display import visible
 from bifrost_tui.errors import InvalidInputError, TerminalError
 from bifrost_tui.store.entered import EnteredSecret
@@ -71,29 +69,13 @@ def _silent(terminal: int) -> Iterator[None]:
     quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
     # Flushed on the way in, as what was typed before was echoed; on the way out, so that nothing
     # that is left of a paste reaches the shell.
-    with _ended_tidily():
+    with ended_tidily():
         termios.tcsetattr(terminal, termios.TCSAFLUSH, quiet)
         try:
             yield
         finally:
             with suppress(termios.error):
                 termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
-
-
-@contextmanager
-def _ended_tidily() -> Iterator[None]:
-    """Let a signal to end come as an exception, so that the terminal is given back."""
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class BifrostApp(SafeApp[int]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "quit", id="app.quit", tooltip="Leave the program", show=False),
+        Binding("q,ctrl+q", "quit", "quit", id="app.quit", tooltip="Leave the program", show=False),
         Binding(
             "question_mark",
             "show_keys",

@@ -320,6 +320,8 @@ def test_a_terminal_that_goes_away_ends_the_process(
     if scenario == "modal":
         session.send(F2)
         session.wait_for("modal")
+    # At rest, when reading alone can tell.
+    session.wait_quiet(0.3)
     session.hangup()
     assert session.wait_exit() == 129
     assert_no_files(home)
@@ -337,8 +339,8 @@ def test_variables_of_textual_have_no_effect(launch: Launch, home: Path) -> None
     assert_no_files(home)
 
 
-def test_they_have_none_where_textual_was_imported_too_early(launch: Launch, home: Path) -> None:
-    session = launch("none", variables={**TEXTUAL_VARIABLES, "TEXTUAL_FIRST": "1"})
+def test_they_have_none_even_where_nobody_removed_them(launch: Launch, home: Path) -> None:
+    session = launch("none", variables={**TEXTUAL_VARIABLES, "KEEP_TEXTUAL_VARIABLES": "1"})
     session.wait_for("ready")
     session.send("typed")
     session.wait_for("typed")
@@ -784,7 +786,8 @@ def test_a_method_that_is_replaced_is_there_with_the_same_parameters(
         assert named == list(inspect.signature(theirs).parameters)[: len(named)]
 
 
-async def test_attributes_that_are_used_are_there() -> None:
+async def test_attributes_that_are_used_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTUAL", "debug,devtools")
     app = Fields()
     async with app.run_test():
         for name in ("_exception", "_return_code", "_exit_renderables", "_loop", "_driver"):

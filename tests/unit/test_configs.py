@@ -437,10 +437,8 @@ def test_the_history_of_a_key_is_that_of_one_scope_newest_first(
     now = clock.advance(days=2)
     view = repository.configs.rotate(BOB, view, EnteredSecret("new"))
     last, first = repository.configs.history(ALICE, acme, "k")
-    assert (last.action, last.actor, last.source, last.at) == (
-        *("config.rotate", "bob", BOB.source),
-        now,
-    )
+    assert (last.action, last.actor, last.source) == ("config.rotate", "bob", BOB.source)
+    assert (last.at, first.at) == (now, START)
     assert (first.action, first.actor, first.organization) == ("config.add", "alice", "Acme")
     assert (last.key, last.outcome) == ("k", "done")
     assert last.sequence > first.sequence

@@ -154,7 +154,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         return "nothing entered yet"
 
     def _hint(self) -> str:
-        return "tab next field · ← → choose · ^s save · esc cancel"
+        return "tab goes to the next field · left and right choose"
 
     @property
     def _kind(self) -> ConfigType:

@@ -58,14 +58,15 @@ class SetupScreen(DataScreen[None]):
                 Text.assemble(
                     ("Nothing is set up yet. ", "bold"),
                     "This makes a database for your organizations' configs and secrets.\n"
-                    "Secrets go in and never come back onto a screen.\n",
+                    "Secrets go in and never come back onto a screen. The files are yours alone to"
+                    " read.\n",
                 )
             )
             path = settings.database_path
             yield TextBlock(
                 labelled(
                     [
-                        ("Database", f"{visible(str(path))}  (mode 0600)"),
+                        ("Database", visible(str(path))),
                         ("Owner", visible(self.bifrost.access.actor)),
                     ]
                 )

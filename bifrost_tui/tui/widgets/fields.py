@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
@@ -17,6 +18,8 @@ from textual.widgets import Input, Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from bifrost_tui.display import visible
+
+_TYPED = frozenset({"slash", "backslash", "minus", "plus", "at", "underscore"})
 
 
 class Field(Widget):
@@ -81,6 +84,10 @@ class LineInput(Input):
         )
         self.cursor_blink = False
 
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        """Tell the bar of keys what is typed here; Textual forgets some names of punctuation."""
+        return super().check_consume_key(key, character) or key in _TYPED
+
 
 class TextField(TextArea):
     """An editor for plain text of one or many lines; Enter goes on, Ctrl+J breaks the line.
@@ -119,6 +126,10 @@ class TextField(TextArea):
         self.cursor_blink = False
         self._given = text
         self._loaded = self.text
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        """Tell the bar of keys what is typed here; Textual forgets some names of punctuation."""
+        return super().check_consume_key(key, character) or key in _TYPED
 
     @property
     def entered(self) -> str:
@@ -217,9 +228,9 @@ class Choice(Widget, can_focus=True):
         line = Text(no_wrap=True)
         for word in self._words:
             chosen = word == self.chosen
-            style = self.get_component_rich_style(
-                "choice--chosen" if chosen else "choice--other", partial=True
-            )
+            found = self.get_component_rich_style("choice--chosen" if chosen else "choice--other")
+            # Without its ground: the colours of the field's own show through.
+            style = Style(color=found.color, bold=found.bold, dim=found.dim, reverse=found.reverse)
             line.append("[" if chosen else " ", style).append(word, style)
             line.append("]" if chosen else " ", style).append(" ")
         return line

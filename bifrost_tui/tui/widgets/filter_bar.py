@@ -31,8 +31,10 @@ class FilterBar(Horizontal):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "Clear the filter", show=False),
-        Binding("down,tab", "leave", "To the list", show=False),
+        Binding("escape", "clear", "clear", key_display="esc", tooltip="Clear the filter"),
+        Binding(
+            "down,tab,enter", "leave", "to the list", key_display="enter", tooltip="To the list"
+        ),
     ]
 
     class Changed(Message):

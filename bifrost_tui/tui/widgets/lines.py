@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from bifrost_tui.display import visible
 
+_AT_THE_END = ("help", "commands")
 _STYLES = ("accent", "muted", "error", "warning", "success", "bold")
 
 
@@ -103,7 +104,7 @@ class Status(Line):
 class KeyBar(Line):
     """The few keys that matter here, from the bindings themselves; what cannot be done is dim.
 
-    Where the room ends, keys are left out from the right; the palette's stays at the end.
+    Where the room ends, keys are left out from the right; help and palette stay at the end.
     """
 
     DEFAULT_CSS = """
@@ -142,22 +143,20 @@ class KeyBar(Line):
     def render(self) -> RenderResult:
         """Draw the keys that fit."""
         width = self.content_size.width
-        line = Text(no_wrap=True)
         keys = self._keys()
-        palette = [key for key in keys if key[1] == "commands"]
-        end = self._key(*palette[0]) if palette else Text()
-        room = width - (end.cell_len + 3 if end else 0)
-        for key in keys:
-            if key in palette:
-                continue
-            one = self._key(*key)
-            gap = 3 if line else 0
-            if line.cell_len + gap + one.cell_len > room:
-                break
-            line.append(" " * gap).append_text(one)
-        if end:
-            line.append(" " * max(width - line.cell_len - end.cell_len, 1)).append_text(end)
-        return line
+        end = self._row([key for key in keys if key[1] in _AT_THE_END], 2)
+        front = [key for key in keys if key[1] not in _AT_THE_END]
+        room = width - (end.cell_len + 2 if end else 0)
+        line = self._row(front, 3)
+        while front and line.cell_len > room:
+            line = self._row(front, 2)
+            if line.cell_len > room:
+                front.pop()
+        gap = width - line.cell_len - end.cell_len
+        return Text.assemble(line, " " * max(gap, 0), end, no_wrap=True)
+
+    def _row(self, keys: list[tuple[str, str, bool]], gap: int) -> Text:
+        return Text(" " * gap).join(self._key(*key) for key in keys)
 
     def _key(self, key: str, description: str, enabled: bool) -> Text:
         if not enabled:

@@ -343,7 +343,7 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
                 row = pages.row(index)
                 strips.append(painter.row(self, index, row, state if index == cursor else ""))
             else:
-                strips.append(painter.titles(self) if index == titles else painter.blank(self))
+                strips.append(painter.titles(self) if index == titles else painter.blank())
         if crop.column_span != (0, self.outer_size.width):
             strips = [strip.crop(crop.x, crop.right) for strip in strips]
         return strips

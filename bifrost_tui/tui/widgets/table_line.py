@@ -171,7 +171,9 @@ def join(runs: Iterable[Run]) -> list[Segment]:
             continue
         if not text:
             text, style = more, other
-        elif other is style or other == style or (not more.strip(" ") and _same_blank(style, other)):
+        elif (
+            other is style or other == style or (not more.strip(" ") and _same_blank(style, other))
+        ):
             text += more
         elif not text.strip(" ") and _same_blank(style, other):
             text, style = text + more, other

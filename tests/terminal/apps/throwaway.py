@@ -16,9 +16,8 @@ from bifrost_tui.errors import BifrostError, TerminalError
 from bifrost_tui.terminal import clear_textual_environment, harden_process, require_terminal
 
 harden_process()
-if os.environ.get("TEXTUAL_FIRST"):
-    pass
-clear_textual_environment(os.environ)
+if "KEEP_TEXTUAL_VARIABLES" not in os.environ:
+    clear_textual_environment(os.environ)
 try:
     require_terminal(sys.__stdin__, sys.__stdout__, sys.__stderr__, os.environ)
 except TerminalError as error:
