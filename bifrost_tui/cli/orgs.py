@@ -95,7 +95,7 @@ def attention_words(marks: Attention) -> str:
         (marks.unreadable, "unreadable"),
         (marks.overdue, "overdue"),
         (marks.due, "due"),
-        (marks.needs_value, "needs value"),
+        (marks.needs_value, "needs value" if marks.needs_value == 1 else "need values"),
     )
     return ", ".join(f"{count} {word}" for count, word in counts if count)
 

@@ -1,10 +1,13 @@
 """The queries behind lists: a page at a time, by key, filtered and counted by the database.
 
-Keys alone are walked, in an index; whole rows are fetched only for the lines of the page.
+Keys alone are walked, in an index; whole rows are fetched only for the lines of the page. The own
+and the inherited keys are each walked in order and merged, so nothing is sorted and a page ends
+the walk. What few rows have (overdue, unreadable) is found through its own index instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +23,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     union_all,
@@ -37,6 +41,17 @@ PREVIEW = 256
 TOKEN_CHECKED = 64 * 1024
 """The longest token that a list opens to see whether it can; longer ones are checked alone."""
 DAY = timedelta(days=1)
+
+_FEW = 500
+"""As many lines of a state are fetched and sorted; more are met soon enough by a walk by key."""
+_INDEXED_STATES = frozenset({"due", "overdue", "unreadable"})
+
+# Made once: an alias of a table with many columns takes longer to make than its query to answer.
+_OWN = config.alias("own")
+_INHERITED = config.alias("inherited")
+_OTHER = config.alias("other")
+
+_Narrowing = Callable[[ColumnElement[str]], ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,49 +118,91 @@ def _conditions(rows: FromClause, query: ListQuery) -> list[ColumnElement[bool]]
     return found
 
 
-def _keys(query: ListQuery, *more: Any) -> Select[Any]:
-    """Return scope and key of every line, without an order; ``more`` narrows by key."""
+def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return a column whose own index the planner leaves alone, so that it takes a better one.
+
+    SQLite, which keeps no statistics here, would rather look at every row of a scope.
+    """
+    return column.concat(literal_column("''"))
+
+
+def _parts(query: ListQuery, *narrowings: _Narrowing, by_state: bool = False) -> list[Select[Any]]:
+    """Return scope and key of every line, in selects that have no line in common, without an order.
+
+    They are found through the index of keys, or ``by_state`` through that of a state.
+    """
+
+    def part(rows: FromClause, scope_id: str, *more: ColumnElement[bool]) -> Select[Any]:
+        scope, key = rows.c.scope_id, rows.c.key
+        if by_state:
+            scope, key = _unindexed(scope), _unindexed(key)
+        return select(rows.c.scope_id, rows.c.key).where(
+            scope == scope_id,
+            *_conditions(rows, query),
+            *(narrowing(key) for narrowing in narrowings),
+            *more,
+        )
+
     parts: list[Select[Any]] = []
     if query.owns:
-        own = config.alias("own")
-        conditions = [own.c.scope_id == query.scope_id, *_conditions(own, query)]
-        if "shadows" in query.filter.states and "own" not in query.filter.states:
+        if "shadows" not in query.filter.states or "own" in query.filter.states:
+            parts.append(part(_OWN, query.scope_id))
+        elif query.scope_id != GLOBAL:
             # Global's own configs shadow nothing.
-            conditions.append(false() if query.scope_id == GLOBAL else _in_scope(own.c.key, GLOBAL))
-        parts.append(_narrowed(own, conditions, more))
+            parts.append(_shadowing(query, narrowings))
     if query.inherits:
-        inherited = config.alias("inherited")
-        conditions = [
-            inherited.c.scope_id == GLOBAL,
-            ~_in_scope(inherited.c.key, query.scope_id),
-            *_conditions(inherited, query),
-        ]
-        parts.append(_narrowed(inherited, conditions, more))
-    if not parts:
-        return select(config.c.scope_id, config.c.key).where(false())
+        parts.append(part(_INHERITED, GLOBAL, ~_in_scope(_INHERITED.c.key, query.scope_id)))
+    return parts or [select(_OWN.c.scope_id, _OWN.c.key).where(false())]
+
+
+def _shadowing(query: ListQuery, narrowings: tuple[_Narrowing, ...]) -> Select[Any]:
+    """Return the own lines that shadow a global one, walked along the global ones: they are few."""
+    own = exists().where(
+        _OWN.c.scope_id == query.scope_id,
+        _OWN.c.key == _INHERITED.c.key,
+        *_conditions(_OWN, query),
+    )
+    return select(literal(query.scope_id).label("scope_id"), _INHERITED.c.key).where(
+        _INHERITED.c.scope_id == GLOBAL,
+        *(narrowing(_INHERITED.c.key) for narrowing in narrowings),
+        own,
+    )
+
+
+def _keys(query: ListQuery, *narrowings: _Narrowing) -> Select[Any]:
+    """Return scope and key of every line, without an order; ``narrowings`` narrow by key."""
+    parts = _parts(query, *narrowings)
     if len(parts) == 1:
         return parts[0]
     both = union_all(*parts).subquery("both")
     return select(both.c.scope_id, both.c.key)
 
 
-def _narrowed(rows: FromClause, conditions: list[Any], more: tuple[Any, ...]) -> Select[Any]:
-    return select(rows.c.scope_id, rows.c.key).where(
-        *conditions, *(narrow(rows.c.key) for narrow in more)
-    )
-
-
 def _in_scope(key: ColumnElement[str], scope_id: str) -> ColumnElement[bool]:
-    other = config.alias()
-    return exists().where(other.c.scope_id == scope_id, other.c.key == key)
+    return exists().where(_OTHER.c.scope_id == scope_id, _OTHER.c.key == key)
+
+
+def _by_state(query: ListQuery) -> bool:
+    """Tell whether a state of the filter has an index of its own."""
+    return bool(query.filter.states & _INDEXED_STATES)
 
 
 def count(connection: Connection, query: ListQuery) -> int:
     """Count the lines of a list."""
-    if not query.filter:
+    if query.filter in (NO_FILTER, _OWN_ONLY):
         return _count_all(connection, query)
-    lines = _keys(query).subquery("lines")
-    return int(connection.execute(select(func.count()).select_from(lines)).scalar_one())
+    return _count(connection, _parts(query, by_state=_by_state(query)))
+
+
+_OWN_ONLY = ConfigFilter(states=frozenset({"own"}))
+
+
+def _count(connection: Connection, parts: list[Select[Any]]) -> int:
+    counts = [
+        part.with_only_columns(func.count(), maintain_column_froms=True).scalar_subquery()
+        for part in parts
+    ]
+    return int(connection.execute(select(sum(counts[1:], start=counts[0]))).scalar_one())
 
 
 def _pairs(connection: Connection, query: Select[Any]) -> dict[str, int]:
@@ -177,8 +234,8 @@ def _count_all(connection: Connection, query: ListQuery) -> int:
 
 def position(connection: Connection, query: ListQuery, key: str) -> int:
     """Count the lines that stand before a key."""
-    lines = _keys(query, lambda column: column < key).subquery("lines")
-    return int(connection.execute(select(func.count()).select_from(lines)).scalar_one())
+    by_state = _by_state(query)
+    return _count(connection, _parts(query, lambda column: column < key, by_state=by_state))
 
 
 def page(
@@ -192,14 +249,34 @@ def page(
     whole_values: bool = False,
 ) -> list[Row[Any]]:
     """Fetch some lines, walking from the nearest place known: the start, an anchor or the end."""
-    lines = _placed(query, offset, limit, anchor, total).subquery("lines")
-    walked = (
-        select(*_columns(query, whole_values))
-        .select_from(lines)
-        .join(config, and_(config.c.scope_id == lines.c.scope_id, config.c.key == lines.c.key))
-        .order_by(config.c.key)
-    )
-    return list(connection.execute(walked))
+    columns = _columns(query, whole_values)
+    few = _few(connection, query) if _by_state(query) else None
+    if few is None:
+        lines = _placed(query, offset, limit, anchor, total).subquery("lines")
+        here = and_(config.c.scope_id == lines.c.scope_id, config.c.key == lines.c.key)
+        found = select(*columns).select_from(lines).join(config, here)
+    else:
+        wanted = few[offset : offset + limit]
+        found = select(*columns).where(
+            or_(
+                *(
+                    and_(
+                        config.c.scope_id == scope_id,
+                        config.c.key.in_([key for key, place in wanted if place == scope_id]),
+                    )
+                    for scope_id in {query.scope_id, GLOBAL}
+                )
+            )
+        )
+    # Keys are ASCII: every engine and Python order them alike.
+    return sorted(connection.execute(found), key=lambda row: str(row.key))
+
+
+def _few(connection: Connection, query: ListQuery) -> list[tuple[str, str]] | None:
+    """Return key and scope of every line, where a state's own index finds that they are few."""
+    lines = union_all(*_parts(query, by_state=True)).limit(_FEW + 1)
+    found = [(row.key, row.scope_id) for row in connection.execute(lines)]
+    return sorted(found) if len(found) <= _FEW else None
 
 
 def _placed(
@@ -292,15 +369,11 @@ def attention(
     connection: Connection, now: datetime, key_ids: tuple[str, ...], scope_id: str | None = None
 ) -> dict[str, Attention]:
     """Count what wants attention in each scope, or in one, from indexes alone."""
-    narrow = [] if scope_id is None else [config.c.scope_id == scope_id]
+    scope = _unindexed(config.c.scope_id)
 
     def grouped(*where: Any) -> dict[str, int]:
-        query = (
-            select(config.c.scope_id, func.count())
-            .where(*where, *narrow)
-            .group_by(config.c.scope_id)
-        )
-        return _pairs(connection, query)
+        mine = [] if scope_id is None else [scope == scope_id]
+        return _pairs(connection, select(scope, func.count()).where(*where, *mine).group_by(scope))
 
     late = overdue_at(now)
     overdue = grouped(config.c.due_at <= late)

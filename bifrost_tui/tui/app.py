@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -19,6 +21,7 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, DatabaseMissingError
 from bifrost_tui.settings import Settings, ThemeName, shown_url
 from bifrost_tui.store.requests import Access
+from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.safe_app import SafeApp, run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
@@ -152,6 +155,11 @@ class BifrostApp(SafeApp[int]):
             words += f" · key {self._repository.key_id[:4]}"
         return Text(words, "$muted")
 
+    def on_key(self, event: events.Key) -> None:
+        """Let the screen say why a key does nothing, once the keys before it have been obeyed."""
+        if isinstance(self.screen, DataScreen):
+            self.screen.explain_key(event.key)
+
     def action_show_keys(self) -> None:
         """Show every key of the screen."""
         from bifrost_tui.tui.screens.help import HelpScreen
@@ -160,19 +168,23 @@ class BifrostApp(SafeApp[int]):
             self.push_screen(HelpScreen(self.screen))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer the keys of the screen, and the themes, by name."""
+        """Offer what the keys of the screen do, and the themes, by name."""
+        offered: set[str] = set()
         for active in screen.active_bindings.values():
-            binding = active.binding
-            if active.enabled and binding.tooltip and binding.action != "command_palette":
-                action, node = binding.action, active.node
-
-                def run(action: str = action, node: object = node) -> None:
-                    self.call_later(self.run_action, action, node)
-
-                yield SystemCommand(binding.tooltip, f"key {self.get_key_display(binding)}", run)
+            binding, node = active.binding, active.node
+            moves = (binding.id or "").startswith("table.")
+            if not (active.enabled and binding.tooltip) or moves or binding.action in offered:
+                continue
+            offered.add(binding.action)
+            if binding.action != "command_palette":
+                yield SystemCommand(
+                    binding.tooltip,
+                    f"key {self.get_key_display(binding)}",
+                    partial(self.call_later, self.run_action, binding.action, node),
+                )
         for name in OURS:
             yield SystemCommand(
-                f"Theme: {name}", "colours of this session", lambda name=name: self._set_theme(name)
+                f"Theme: {name}", "colours of this session", partial(self._set_theme, name)
             )
 
     def _set_theme(self, name: ThemeName) -> None:

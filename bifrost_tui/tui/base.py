@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
@@ -96,9 +96,9 @@ class DataScreen(Screen[ScreenResultType]):
         """Grey a key out where there is a reason."""
         return None if self.why_not(action) else True
 
-    def on_key(self, event: events.Key) -> None:
-        """Give the reason when a greyed key is pressed."""
-        active = self.active_bindings.get(event.key)
+    def explain_key(self, key: str) -> None:
+        """Give the reason when a greyed key is pressed; the app calls it, in the order typed."""
+        active = self.active_bindings.get(key)
         if active is not None and not active.enabled:
             reason = self.why_not(active.binding.action.partition(".")[2] or active.binding.action)
             if reason:

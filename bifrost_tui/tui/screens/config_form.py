@@ -79,7 +79,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._given = view
         self._shadow = shadow
         self._saving = False
-        self._leaving = False
+        self._asked_at: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Lay out the form."""
@@ -364,18 +364,15 @@ class ConfigForm(DataModal[ConfigView | None]):
         """Leave the form; when something was typed, only at the second time."""
         if self._saving:
             return
-        if self._typed() != self._start and not self._leaving:
-            self._leaving = True
+        typed = self._typed()
+        # The second press counts only while nothing was typed in between.
+        if typed not in (self._start, self._asked_at):
+            self._asked_at = typed
             self.say(
                 "Not saved yet. ^s saves; esc once more throws away what you typed.", "warning"
             )
             return
         self.dismiss(None)
-
-    def on_key(self, event: object) -> None:
-        """Count the two presses of Escape only when they follow each other."""
-        if getattr(event, "key", "") != "escape":
-            self._leaving = False
 
 
 def _text(value: str | None, kind: ConfigType, wanted: ConfigType) -> str:

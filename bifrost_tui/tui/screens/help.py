@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -12,15 +13,16 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 
 from bifrost_tui.tui.widgets.lines import KeyBar
+from bifrost_tui.tui.widgets.paged_table import PagedTable
 from bifrost_tui.tui.widgets.text_block import TextBlock
 
 _WORDS = """
-Secrets are write-only: no key shows or copies a value. A secret is told apart by its fingerprint:
-equal values have equal fingerprints.
+Secrets are write-only: no key shows or copies a value. Equal values have equal fingerprints.
 
 ▲ overdue   ◇ due   ○ needs value   × unreadable
 
-The filter takes words of the key, and type:secret  is:overdue  is:inherited  integration:stripe.
+The filter takes words of the key, and type: is: integration:
+type:secret   is:overdue   is:needs-value   is:inherited   integration:stripe
 """
 
 
@@ -55,7 +57,12 @@ class HelpScreen(ModalScreen[None]):
     def _found(self, screen: Screen[Any]) -> list[tuple[str, str]]:
         """Return keys and what they do, keys of the same action together."""
         grouped: dict[str, tuple[list[str], str]] = {}
-        for key, active in screen.active_bindings.items():
+        # What can be done first, how to move about last.
+        moving = [isinstance(active.node, PagedTable) for active in screen.active_bindings.values()]
+        ordered = sorted(
+            zip(moving, screen.active_bindings.items(), strict=True), key=itemgetter(0)
+        )
+        for _, (key, active) in ordered:
             binding = active.binding
             if not binding.tooltip:
                 continue

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
 
 _COLUMNS = (
-    Column("name", "Name", 20, grow=3, max_width=48),
-    Column("configs", "Configs", 9, right=True),
-    Column("secrets", "Secrets", 9, right=True, drop=2),
-    Column("attention", "Attention", 26, grow=2),
+    Column("name", "Name", 18, grow=3, max_width=48),
+    Column("configs", "Configs", 8, right=True),
+    Column("secrets", "Secrets", 8, right=True, drop=2),
+    Column("attention", "Attention", 32, grow=2),
     Column("changed", "Changed", 8, right=True),
     Column("by", "By", 10, drop=1),
 )

@@ -1,0 +1,354 @@
+"""A small world that is the same in every run, and the app over it.
+
+Its picture may be taken: ids, fingerprints, ages and the path on the screen never change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+from textual.worker import WorkerState
+
+from bifrost_tui.crypto.cipher import DatabaseRoot
+from bifrost_tui.crypto.verifier import RootSecret
+from bifrost_tui.settings import Settings
+from bifrost_tui.store.access import Role
+from bifrost_tui.store.opening import create_repository, open_repository
+from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import ConfigView, Scope
+from bifrost_tui.tui.app import BifrostApp
+from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
+from tests.support import (
+    ALICE,
+    BOB,
+    CAROL,
+    START,
+    HandClock,
+    add_member,
+    by_hand,
+    counted_ids,
+    database_path,
+    listed,
+    make_settings,
+    secret,
+)
+
+OLD = "zQ7-stripe-value-nobody-else-writes"
+"""The value that Acme Dental's stripe_api_key has."""
+TYPED = "zQ8-typed-in-a-test-and-nowhere-else"
+"""What tests type or paste as a new value."""
+SHARED = "zQ9-kept-in-two-places"
+"""The value of slack_token in Bright Logistics."""
+PEM = (
+    "-----BEGIN PRIVATE KEY-----\nMIIEvPLANTEDqqqz0lineone\nMIIEvPLANTEDqqqz0linetwo\n"
+    "-----END PRIVATE KEY-----\n"
+)
+_OTHERS = tuple(f"zQx-planted-{number:02}" for number in range(12))
+
+LONG = "Practice rooms are opened by the first to arrive. " * 12
+HOSTILE = "[/x][red]b[/] \x1b[31mR\x1b]52;c;aGk=\x07 a\nb \u202eevil\x9b2J \x00"
+"""Markup, colours, a clipboard write, a line break, a right-to-left override, a C1 control."""
+
+_DAY = timedelta(days=1)
+
+
+def plaintexts() -> tuple[str, ...]:
+    """Return every secret value that is in the world or typed into it, line by line."""
+    whole = (OLD, TYPED, SHARED, PEM, *_OTHERS)
+    return tuple(line for value in whole for line in value.splitlines() if "-----" not in line)
+
+
+class World:
+    """An open repository of the story, its settings and its clock."""
+
+    def __init__(self, settings: Settings, *, story: bool = True) -> None:
+        self.settings = settings
+        self.clock = HandClock()
+        path = database_path(settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        path.touch(0o600, exist_ok=False)
+        path.write_bytes(_database(story=story))
+        self.repository = self.open()
+
+    def open(self) -> Repository:
+        """Open the database once more; ids go on from far beyond the story's."""
+        return open_repository(self.settings, ALICE, clock=self.clock, ids=counted_ids(5000))
+
+    def scope(self, name: str) -> Scope:
+        """Return an organization's scope, or global's."""
+        return scope_of(self.repository, name)
+
+    def view(self, organization: str, key: str) -> ConfigView:
+        """Return a config as the repository gives it."""
+        return self.repository.configs.get_key(ALICE, self.scope(organization), key)
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run SQL past the program."""
+        return by_hand(database_path(self.settings), statement, *values)
+
+
+@contextmanager
+def a_world(home: Path, *, story: bool = True) -> Iterator[World]:
+    """Make a world in a home, and close it."""
+    world = World(make_settings(home), story=story)
+    try:
+        yield world
+    finally:
+        world.repository.close()
+
+
+def scope_of(repository: Repository, name: str) -> Scope:
+    """Return the scope of a name."""
+    return repository.organizations.find(ALICE, name)
+
+
+@cache
+def _database(*, story: bool) -> bytes:
+    """Return the database of the world, made once and then copied."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        # Fingerprints come from the database's root, which is random.
+        root = RootSecret(bytes(range(DatabaseRoot.SIZE)))
+        patch.setattr(RootSecret, "new", lambda: root)
+        settings = make_settings(Path(folder))
+        clock = HandClock(START - 500 * _DAY)
+        with create_repository(settings, ALICE, clock=clock, ids=counted_ids()) as repository:
+            if story:
+                _tell(repository, clock)
+        return database_path(settings).read_bytes()
+
+
+def _tell(repository: Repository, clock: HandClock) -> None:
+    add_member(repository, "bob", Role.ADMIN)
+    add_member(repository, "carol", Role.ADMIN)
+    names = ("Acme Dental", "Bright Logistics", "Coastal Realty", "Dune Clinics", "Zürich Käse")
+    scopes = {name: repository.organizations.add(ALICE, name) for name in names}
+    scopes["Global"] = scope_of(repository, "Global")
+    for days, actor, name, draft in sorted(_deeds(), key=lambda deed: -deed[0]):
+        clock.now = START - days * _DAY
+        repository.configs.add(actor, scopes[name], draft)
+    clock.now = START - 12 * _DAY
+    acme = scopes["Acme Dental"]
+    [stripe] = [view for view in listed(repository, BOB, acme) if view.key == "stripe_api_key"]
+    repository.configs.rotate(BOB, stripe, _entered(OLD))
+    by_hand(
+        repository, "UPDATE config SET secret = 'gAAAAAdamaged' WHERE key = 'old_ftp_password'"
+    )
+    clock.now = START - timedelta(hours=2)
+    for scope in scopes.values():
+        listed(repository, ALICE, scope)
+    dune = scopes["Dune Clinics"]
+    repository.organizations.archive(ALICE, dune, 1)
+    clock.now = START
+
+
+def _entered(value: str) -> Any:
+    return secret("any", value).secret
+
+
+def _deeds() -> list[tuple[int, Access, str, ConfigDraft]]:
+    acme, bright, coastal = "Acme Dental", "Bright Logistics", "Coastal Realty"
+    values = iter(_OTHERS)
+    texts, ints = ConfigType.STRING, ConfigType.INT
+    return [
+        (400, ALICE, "Global", ConfigDraft("smtp_host", texts, "smtp.example.net")),
+        (400, ALICE, "Global", ConfigDraft("smtp_port", ints, "587")),
+        (380, ALICE, "Global", ConfigDraft("support_email", texts, "help@example.net")),
+        (200, ALICE, "Global", secret("sentry_dsn", next(values), rotate_every_days=365)),
+        (90, CAROL, "Global", ConfigDraft("maintenance", ConfigType.BOOL, "false")),
+        (
+            *(300, ALICE, acme),
+            ConfigDraft(
+                "api_base_url",
+                texts,
+                "https://api.acme-dental.example/v2",
+                integration="HTTP request",
+            ),
+        ),
+        (300, ALICE, acme, ConfigDraft("booking_enabled", ConfigType.BOOL, "true")),
+        (
+            *(290, BOB, acme),
+            ConfigDraft(
+                "opening_hours",
+                ConfigType.JSON,
+                '{"mon": ["08:00", "17:00"], "tue": ["08:00", "17:00"], "sat": null}',
+                description="When the practice answers calls.",
+            ),
+        ),
+        (250, BOB, acme, ConfigDraft("max_retries", ints, "3")),
+        (250, BOB, acme, ConfigDraft("greeting", texts, "Grüße aus Köln · 歯科へようこそ")),
+        (240, CAROL, acme, ConfigDraft("house_rules", texts, LONG)),
+        (230, CAROL, acme, ConfigDraft("smtp_host", texts, "smtp.acme-dental.example")),
+        (
+            *(222, BOB, acme),
+            secret(
+                "stripe_api_key",
+                next(values),
+                integration="Stripe",
+                description="Charges cards for the booking site.",
+                rotate_every_days=90,
+            ),
+        ),
+        (
+            *(97, BOB, acme),
+            secret(
+                "stripe_webhook_secret", next(values), integration="Stripe", rotate_every_days=90
+            ),
+        ),
+        (60, BOB, acme, secret("sendgrid_key", SHARED, integration="SendGrid")),
+        (30, CAROL, acme, secret("twilio_token", next(values), rotate_every_days=30)),
+        (20, BOB, acme, secret("deploy_key", description="For the new booking site.")),
+        (210, ALICE, acme, secret("old_ftp_password", next(values))),
+        (150, CAROL, bright, secret("slack_token", SHARED, integration="Slack")),
+        (150, CAROL, bright, ConfigDraft("depot", texts, "Hamburg")),
+        (5, ALICE, bright, ConfigDraft("trucks", ints, "37")),
+        (180, ALICE, coastal, secret("crm_password", next(values), rotate_every_days=60)),
+        (40, ALICE, coastal, ConfigDraft("region", texts, "eu-1")),
+        (35, ALICE, "Dune Clinics", ConfigDraft("region", texts, "eu-2")),
+        (35, ALICE, "Dune Clinics", secret("vpn_key", next(values))),
+    ]
+
+
+# The app
+
+
+def app_over(
+    world: World,
+    *,
+    access: Access = ALICE,
+    organization: str | None = None,
+    opener: Callable[[], Repository] | None = None,
+    settings: Settings | None = None,
+) -> BifrostApp:
+    """Return the app over a world; nothing of it is shown yet."""
+    return BifrostApp(
+        settings or world.settings,
+        access,
+        organization=organization,
+        clock=world.clock,
+        opener=opener or (lambda: world.repository),
+    )
+
+
+async def settled(pilot: Pilot[Any]) -> None:
+    """Wait until no worker runs and nothing is left to be handed over or drawn."""
+    quiet = 0
+    # A worker's answer may ask the next question: all must be quiet for a while.
+    while quiet < 3:
+        await pilot.pause()
+        running = [
+            worker
+            for worker in pilot.app.workers
+            if worker.state in (WorkerState.PENDING, WorkerState.RUNNING)
+        ]
+        if running:
+            await asyncio.wait([asyncio.ensure_future(worker.wait()) for worker in running])
+        quiet = 0 if running else quiet + 1
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    """Press keys one after another, each when the one before has done all that it does."""
+    for key in keys:
+        await pilot.press(key)
+        await settled(pilot)
+
+
+async def write(pilot: Pilot[Any], text: str) -> None:
+    """Type a text into what has the focus."""
+    await pilot.press(*text)
+    await settled(pilot)
+
+
+async def paste(pilot: Pilot[Any], text: str) -> None:
+    """Paste a text as a terminal does."""
+    pilot.app.post_message(events.Paste(text))
+    await settled(pilot)
+
+
+async def open_organization(pilot: Pilot[Any], name: str) -> ConfigurationsScreen:
+    """Open an organization from the list of them, by keyboard."""
+    await settled(pilot)
+    if name != "Global":
+        await press(pilot, "slash")
+        await write(pilot, name)
+        await press(pilot, "enter")
+        table = pilot.app.screen.query_one("#organizations")
+        while (row := getattr(table, "current", None)) is not None and row.scope.name != name:
+            await press(pilot, "down")
+    await press(pilot, "enter")
+    screen = pilot.app.screen
+    assert isinstance(screen, ConfigurationsScreen)
+    return screen
+
+
+async def go_to(pilot: Pilot[Any], key: str) -> None:
+    """Move the cursor of the list of configs to a key."""
+    screen = pilot.app.screen
+    assert isinstance(screen, ConfigurationsScreen)
+    await press(pilot, "g")
+    while (row := screen.table.current) is not None and row.key != key:
+        at = screen.table.cursor
+        await press(pilot, "down")
+        assert screen.table.cursor > at, f"there is no {key} in the list"
+
+
+async def go_to_field(pilot: Pilot[Any], field: str) -> None:
+    """Go to a field of a form by Tab."""
+    for _ in range(12):
+        focused = pilot.app.focused
+        if focused is not None and focused.id == field:
+            return
+        await press(pilot, "tab")
+    raise AssertionError(f"Tab does not come to {field}")
+
+
+async def choose(pilot: Pilot[Any], field: str, word: str) -> None:
+    """Choose a word in a choice, by keyboard."""
+    await go_to_field(pilot, field)
+    for _ in range(8):
+        if getattr(pilot.app.focused, "chosen", "") == word:
+            return
+        await press(pilot, "right")
+    raise AssertionError(f"{field} has no {word}")
+
+
+# What is on the screen
+
+
+def lines_of(app: BifrostApp) -> list[str]:
+    """Return the lines of the screen, as they go to the terminal."""
+    return [
+        "".join(segment.text for segment in strip)
+        for strip in app.screen._compositor.render_strips()
+    ]
+
+
+def screen_text(app: BifrostApp) -> str:
+    """Return the screen as text."""
+    return "\n".join(lines_of(app))
+
+
+def assert_no_plaintext(app: BifrostApp) -> None:
+    """Look for every planted value in the picture, in the clipboard and in what widgets tell."""
+    svg = app.export_screenshot()
+    words = html.unescape(re.sub(r"<[^>]*>", "", svg)).replace("\xa0", " ")
+    told = repr(list(app.screen.walk_children(with_self=True))) + str(app.screen.tree)
+    for value in plaintexts():
+        for name, text in (("SVG", svg), ("picture", words), ("widgets", told)):
+            assert value not in text, f"the {name} holds a planted value"
+            assert value.replace("-", "\u2010") not in text
+    assert app._clipboard == ""
