@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
@@ -28,16 +28,19 @@ def role_in(connection: Connection, access: Access, scope_id: str) -> Role | Non
     """Return the actor's role in a scope; ``None`` where the actor is no member."""
     scopes = [EVERYWHERE] if scope_id in (GLOBAL, EVERYWHERE) else [EVERYWHERE, scope_id]
     roles = connection.scalars(
-        select(member.c.role).where(member.c.actor == access.actor, member.c.scope_id.in_(scopes))
+        select(member.c.role).where(_is_member(access), member.c.scope_id.in_(scopes))
     ).all()
     return max((Role(role) for role in roles), key=_RANK.__getitem__, default=None)
 
 
+def _is_member(access: Access) -> ColumnElement[bool]:
+    """Return what finds an actor's memberships; a role that nobody knows gives no right."""
+    return and_(member.c.actor == access.actor, member.c.role.in_(list(Role)))
+
+
 def seen_scopes(connection: Connection, access: Access) -> frozenset[str] | None:
     """Return the ids of the scopes that an actor may see; ``None`` means every one."""
-    found = frozenset(
-        connection.scalars(select(member.c.scope_id).where(member.c.actor == access.actor))
-    )
+    found = frozenset(connection.scalars(select(member.c.scope_id).where(_is_member(access))))
     return None if EVERYWHERE in found else found
 
 

@@ -20,7 +20,7 @@ from bifrost_tui.errors import (
 )
 from bifrost_tui.store.access import may_change
 from bifrost_tui.store.audit import DONE, Event
-from bifrost_tui.store.config_lists import ConfigLists, seal_context
+from bifrost_tui.store.config_lists import ConfigLists, seal_context, type_of
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import count_change
@@ -233,7 +233,7 @@ class ConfigChanges(ConfigLists):
         def work(session: Session) -> None:
             row, scope = self._fetch(session, access, view)
             secret = row.type == ConfigType.SECRET
-            now = self._tell(session, access, "config.delete", scope, row.key, ConfigType(row.type))
+            now = self._tell(session, access, "config.delete", scope, row.key, type_of(row))
             empty = secret and row.secret is None
             session.delete(row)
             count_change(

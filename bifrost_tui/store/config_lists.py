@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, func, select, update
 
 from bifrost_tui.crypto.cipher import SealContext, Sealed
-from bifrost_tui.display import MASK
-from bifrost_tui.errors import ConfigNotFoundError, DatabaseError
+from bifrost_tui.display import MASK, visible
+from bifrost_tui.errors import ConfigNotFoundError, DatabaseCorruptError, DatabaseError
 from bifrost_tui.store import audit, reading
 from bifrost_tui.store.access import seen_scopes
 from bifrost_tui.store.audit import FAILED, Event
@@ -325,7 +325,7 @@ class ConfigLists:
 
 def view_of(row: Row[Any], scope: Scope, now: datetime, *, opens: bool | None) -> ConfigView:
     """Make what is shown of a row, as it stands in the list of ``scope``."""
-    kind = ConfigType(row.type)
+    kind = type_of(row)
     inherited = row.scope_id != scope.id
     standing = Standing.INHERITED if inherited else Standing.OWN
     if row.shadows:
@@ -351,6 +351,21 @@ def view_of(row: Row[Any], scope: Scope, now: datetime, *, opens: bool | None) -
         updated_at=row.updated_at,
         updated_by=row.updated_by,
         version=row.version,
+    )
+
+
+def type_of(row: Any) -> ConfigType:
+    """Return the type of a row.
+
+    Raises:
+        DatabaseCorruptError: it has none that this program knows.
+
+    """
+    if row.type in set(ConfigType):
+        return ConfigType(row.type)
+    raise DatabaseCorruptError(
+        f"{visible(str(row.key))} has a type that this program does not know:"
+        f" {visible(str(row.type))}. Update the program, or restore a backup."
     )
 
 

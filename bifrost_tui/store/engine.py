@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bifrost_tui import errors
 from bifrost_tui.settings import shown_url, sqlite_path
 from bifrost_tui.store.requests import Interrupt
+from bifrost_tui.store.schema import DamagedValueError
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -85,11 +86,16 @@ class Database:
             problem = errors.InvalidInputError(
                 "The text holds half a character (a lone surrogate). Enter it again.", field="text"
             )
+        except UnicodeDecodeError:
+            # SQLite's message quotes the file, and what stands there is no text.
+            problem = _explain_sqlite_name("SQLITE_CORRUPT", self.shown)
         # Raised outside the handlers: the driver's error holds the statement's values.
         raise problem
 
     def explain(self, error: SQLAlchemyError) -> errors.DatabaseError:
         """Turn a driver's error into one of ours, which names the database and what to do."""
+        if isinstance(error, DamagedValueError):
+            return _explain_sqlite_name("SQLITE_CORRUPT", self.shown)
         cause = error.orig if isinstance(error, DBAPIError) else None
         if isinstance(cause, sqlite3.Error):
             return _explain_sqlite(cause, self.shown)
@@ -168,7 +174,14 @@ _TOLD = (
 
 
 def _explain_sqlite(error: sqlite3.Error, shown: str) -> errors.DatabaseError:
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    name = getattr(error, "sqlite_errorname", None)
+    if name is None and isinstance(error, sqlite3.OperationalError):
+        # The driver's own: a text that is not UTF-8. What we write is.
+        name = "SQLITE_CORRUPT"
+    return _explain_sqlite_name(name or type(error).__name__, shown)
+
+
+def _explain_sqlite_name(name: str, shown: str) -> errors.DatabaseError:
     kind, text = next((kind, text) for prefix, kind, text in _TOLD if name.startswith(prefix))
     return kind(text.format(shown=shown, name=name))
 

@@ -27,9 +27,9 @@ _PEM_NAMES = {
 }
 _LENGTHS = (
     (16, "under 16 characters"),
-    (32, "16 to 31 characters"),
-    (64, "32 to 63 characters"),
-    (1024, "64 characters or more"),
+    (32, "16-31 characters"),
+    (64, "32-63 characters"),
+    (1024, "64+ characters"),
 )
 
 

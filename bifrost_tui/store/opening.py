@@ -131,7 +131,7 @@ def read_revision(connection: Connection, shown: str) -> str:
         if found
         else []
     )
-    if len(versions) != 1:
+    if len(versions) != 1 or not versions[0]:
         raise DatabaseNotOursError(
             f"The database ({shown}) was not made by Bifrost TUI. Nothing in it was changed; check"
             " BIFROST_DATABASE_URL."
@@ -199,7 +199,7 @@ def create_repository(
 ) -> Repository:
     """Make the database of the settings, with the actor as its owner, and open it.
 
-    ``make_key`` makes a key file first, where no source holds a key. What fails leaves no database.
+    ``make_key`` makes a key file first, where no source holds a key. What fails leaves neither.
 
     Raises:
         MasterKeyError, DatabaseError: it could not be made, and this is why.
@@ -208,26 +208,28 @@ def create_repository(
     path = settings.database_path
     if path is not None and _exists(path):
         raise DatabaseError(f"The file {path} exists already. Nothing was changed.")
-    if settings.key_source is None and make_key:
-        write_key_file(settings.key_file, generate_master_key())
-        keyring = Keyring(load_master_keys(KeySource("key file", path=settings.key_file)))
-    else:
-        keyring = load_keyring(settings)
-    if path is not None:
-        create_file(path)
-    database = connect(settings.database_url)
+    made: list[Path] = []
     try:
-        _create(database, keyring, access, clock, ids)
-    except BaseException:
-        database.close()
+        if settings.key_source is None and make_key:
+            write_key_file(settings.key_file, generate_master_key())
+            made.append(settings.key_file)
+            keyring = Keyring(load_master_keys(KeySource("key file", path=settings.key_file)))
+        else:
+            keyring = load_keyring(settings)
         if path is not None:
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            create_file(path)
+            made += [path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal")]
+        database = connect(settings.database_url)
+        try:
+            return _create(database, keyring, access, clock, ids)
+        except BaseException:
+            database.close()
+            raise
+    except BaseException:
+        # The key too: nothing is encrypted under it, and it would stand in the way of a retry.
+        for file in made:
+            file.unlink(missing_ok=True)
         raise
-    chain_root = database.read(_verifiers)
-    root = _fitting_root(keyring, chain_root, settings)
-    chain = AuditChain(database, root.keys(), clock)
-    return Repository(StoreContext(database, keyring, root.keys(), chain, clock, ids))
 
 
 def _create(
@@ -236,7 +238,7 @@ def _create(
     access: Access,
     clock: Clock,
     ids: Callable[[], str],
-) -> None:
+) -> Repository:
     from bifrost_tui.store.migrate import create_tables
 
     prepare_storage(database)
@@ -271,6 +273,7 @@ def _create(
         )
 
     database.write_rows(work)
+    return Repository(StoreContext(database, keyring, root.keys(), chain, clock, ids))
 
 
 def keys_in_use(repository: Repository) -> dict[str, int]:

@@ -7,9 +7,10 @@ the walk. What few rows have (overdue, unreadable) is found through its own inde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -23,14 +24,13 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    literal_column,
     or_,
     select,
     union_all,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from bifrost_tui.store.dialects import contains, equals
+from bifrost_tui.store.dialects import contains, equals, unindexed
 from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
 from bifrost_tui.store.schema import GLOBAL, config, key_check, scope_summary
 from bifrost_tui.store.values import ConfigType
@@ -45,6 +45,7 @@ DAY = timedelta(days=1)
 _FEW = 500
 """As many lines of a state are fetched and sorted; more are met soon enough by a walk by key."""
 _INDEXED_STATES = frozenset({"due", "overdue", "unreadable"})
+_OWN_ONLY = ConfigFilter(states=frozenset({"own"}))
 
 # Made once: an alias of a table with many columns takes longer to make than its query to answer.
 _OWN = config.alias("own")
@@ -118,40 +119,46 @@ def _conditions(rows: FromClause, query: ListQuery) -> list[ColumnElement[bool]]
     return found
 
 
-def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    """Return a column whose own index the planner leaves alone, so that it takes a better one.
+def _rare(rows: FromClause, query: ListQuery) -> list[ColumnElement[bool]]:
+    """Return what the index of a state answers at once; each line of the list fits just one."""
+    if query.filter.states & {"due", "overdue"}:
+        late = "overdue" in query.filter.states
+        return [rows.c.due_at <= (overdue_at(query.now) if late else query.now)]
+    # Not "other than": an index knows what lies between, before and after the keys at hand.
+    edges = [None, *sorted(query.key_ids), None]
+    between = [
+        and_(*([rows.c.key_id > low] if low else []), *([rows.c.key_id < high] if high else []))
+        for low, high in pairwise(edges)
+    ]
+    return [rows.c.unreadable_at.is_not(None), and_(rows.c.unreadable_at.is_(None), or_(*between))]
 
-    SQLite, which keeps no statistics here, would rather look at every row of a scope.
-    """
-    return column.concat(literal_column("''"))
 
-
-def _parts(query: ListQuery, *narrowings: _Narrowing, by_state: bool = False) -> list[Select[Any]]:
+def _parts(query: ListQuery, *narrowings: _Narrowing, rare: bool = False) -> list[Select[Any]]:
     """Return scope and key of every line, in selects that have no line in common, without an order.
 
-    They are found through the index of keys, or ``by_state`` through that of a state.
+    They are found through the index of keys, or, where ``rare``, through that of a state.
     """
-
-    def part(rows: FromClause, scope_id: str, *more: ColumnElement[bool]) -> Select[Any]:
-        scope, key = rows.c.scope_id, rows.c.key
-        if by_state:
-            scope, key = _unindexed(scope), _unindexed(key)
-        return select(rows.c.scope_id, rows.c.key).where(
-            scope == scope_id,
-            *_conditions(rows, query),
-            *(narrowing(key) for narrowing in narrowings),
-            *more,
-        )
-
     parts: list[Select[Any]] = []
+
+    def add(rows: FromClause, scope_id: str, *more: ColumnElement[bool]) -> None:
+        scope, key = rows.c.scope_id, rows.c.key
+        lines = select(scope, key).where(*_conditions(rows, query), *more)
+        if not rare:
+            narrowed = (narrowing(key) for narrowing in narrowings)
+            parts.append(lines.where(scope == scope_id, *narrowed))
+            return
+        narrowed = (narrowing(unindexed(key)) for narrowing in narrowings)
+        lines = lines.where(unindexed(scope) == scope_id, *narrowed)
+        parts.extend(lines.where(found) for found in _rare(rows, query))
+
     if query.owns:
         if "shadows" not in query.filter.states or "own" in query.filter.states:
-            parts.append(part(_OWN, query.scope_id))
+            add(_OWN, query.scope_id)
         elif query.scope_id != GLOBAL:
             # Global's own configs shadow nothing.
             parts.append(_shadowing(query, narrowings))
     if query.inherits:
-        parts.append(part(_INHERITED, GLOBAL, ~_in_scope(_INHERITED.c.key, query.scope_id)))
+        add(_INHERITED, GLOBAL, ~_in_scope(_INHERITED.c.key, query.scope_id))
     return parts or [select(_OWN.c.scope_id, _OWN.c.key).where(false())]
 
 
@@ -182,7 +189,7 @@ def _in_scope(key: ColumnElement[str], scope_id: str) -> ColumnElement[bool]:
     return exists().where(_OTHER.c.scope_id == scope_id, _OTHER.c.key == key)
 
 
-def _by_state(query: ListQuery) -> bool:
+def _is_rare(query: ListQuery) -> bool:
     """Tell whether a state of the filter has an index of its own."""
     return bool(query.filter.states & _INDEXED_STATES)
 
@@ -191,10 +198,7 @@ def count(connection: Connection, query: ListQuery) -> int:
     """Count the lines of a list."""
     if query.filter in (NO_FILTER, _OWN_ONLY):
         return _count_all(connection, query)
-    return _count(connection, _parts(query, by_state=_by_state(query)))
-
-
-_OWN_ONLY = ConfigFilter(states=frozenset({"own"}))
+    return _count(connection, _parts(query, rare=_is_rare(query)))
 
 
 def _count(connection: Connection, parts: list[Select[Any]]) -> int:
@@ -205,7 +209,7 @@ def _count(connection: Connection, parts: list[Select[Any]]) -> int:
     return int(connection.execute(select(sum(counts[1:], start=counts[0]))).scalar_one())
 
 
-def _pairs(connection: Connection, query: Select[Any]) -> dict[str, int]:
+def _pairs(connection: Connection, query: Select[*tuple[Any, ...]]) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
@@ -223,19 +227,13 @@ def _count_all(connection: Connection, query: ListQuery) -> int:
     inherited = kept.get(GLOBAL, 0)
     # Shadowing is counted from the shorter side.
     near, far = (GLOBAL, query.scope_id) if inherited <= own else (query.scope_id, GLOBAL)
-    rows = config.alias("near")
-    shadowing = (
-        select(func.count())
-        .select_from(rows)
-        .where(rows.c.scope_id == near, _in_scope(rows.c.key, far))
-    )
-    return own + inherited - int(connection.execute(shadowing).scalar_one())
+    shadowing = select(_OWN.c.key).where(_OWN.c.scope_id == near, _in_scope(_OWN.c.key, far))
+    return own + inherited - _count(connection, [shadowing])
 
 
 def position(connection: Connection, query: ListQuery, key: str) -> int:
     """Count the lines that stand before a key."""
-    by_state = _by_state(query)
-    return _count(connection, _parts(query, lambda column: column < key, by_state=by_state))
+    return _count(connection, _parts(query, lambda column: column < key, rare=_is_rare(query)))
 
 
 def page(
@@ -250,31 +248,23 @@ def page(
 ) -> list[Row[Any]]:
     """Fetch some lines, walking from the nearest place known: the start, an anchor or the end."""
     columns = _columns(query, whole_values)
-    few = _few(connection, query) if _by_state(query) else None
-    if few is None:
+    rows: Sequence[Row[Any]]
+    if _is_rare(query) and (few := _few(connection, query)) is not None:
+        wanted = set(few[offset : offset + limit])
+        near = config.c.scope_id.in_([query.scope_id, GLOBAL])
+        found = select(*columns).where(near, config.c.key.in_([key for key, _ in wanted]))
+        rows = [row for row in connection.execute(found) if (row.key, row.scope_id) in wanted]
+    else:
         lines = _placed(query, offset, limit, anchor, total).subquery("lines")
         here = and_(config.c.scope_id == lines.c.scope_id, config.c.key == lines.c.key)
-        found = select(*columns).select_from(lines).join(config, here)
-    else:
-        wanted = few[offset : offset + limit]
-        found = select(*columns).where(
-            or_(
-                *(
-                    and_(
-                        config.c.scope_id == scope_id,
-                        config.c.key.in_([key for key, place in wanted if place == scope_id]),
-                    )
-                    for scope_id in {query.scope_id, GLOBAL}
-                )
-            )
-        )
+        rows = connection.execute(select(*columns).select_from(lines).join(config, here)).all()
     # Keys are ASCII: every engine and Python order them alike.
-    return sorted(connection.execute(found), key=lambda row: str(row.key))
+    return sorted(rows, key=lambda row: str(row.key))
 
 
 def _few(connection: Connection, query: ListQuery) -> list[tuple[str, str]] | None:
     """Return key and scope of every line, where a state's own index finds that they are few."""
-    lines = union_all(*_parts(query, by_state=True)).limit(_FEW + 1)
+    lines = union_all(*_parts(query, rare=True)).limit(_FEW + 1)
     found = [(row.key, row.scope_id) for row in connection.execute(lines)]
     return sorted(found) if len(found) <= _FEW else None
 
@@ -369,23 +359,22 @@ def attention(
     connection: Connection, now: datetime, key_ids: tuple[str, ...], scope_id: str | None = None
 ) -> dict[str, Attention]:
     """Count what wants attention in each scope, or in one, from indexes alone."""
-    scope = _unindexed(config.c.scope_id)
+    rare = unindexed(config.c.scope_id)
 
-    def grouped(*where: Any) -> dict[str, int]:
+    def grouped(scope: ColumnElement[str], *where: Any) -> dict[str, int]:
         mine = [] if scope_id is None else [scope == scope_id]
         return _pairs(connection, select(scope, func.count()).where(*where, *mine).group_by(scope))
 
     late = overdue_at(now)
-    overdue = grouped(config.c.due_at <= late)
-    due = grouped(config.c.due_at > late, config.c.due_at <= now)
-    damaged = grouped(config.c.unreadable_at.is_not(None))
+    overdue = grouped(rare, config.c.due_at <= late)
+    due = grouped(rare, config.c.due_at > late, config.c.due_at <= now)
+    damaged = grouped(rare, config.c.unreadable_at.is_not(None))
     # Only keys that wrote something and are not at hand; usually there is none.
     missing = connection.scalars(
         select(key_check.c.key_id).where(key_check.c.key_id.not_in(key_ids))
     ).all()
-    locked = (
-        grouped(config.c.key_id.in_(missing), config.c.unreadable_at.is_(None)) if missing else {}
-    )
+    not_at_hand = config.c.key_id.in_(missing), config.c.unreadable_at.is_(None)
+    locked = grouped(config.c.scope_id, *not_at_hand) if missing else {}
     empty = _pairs(
         connection,
         select(scope_summary.c.scope_id, scope_summary.c.needs_value).where(

@@ -24,6 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 REVISION = "0001"
 """The newest schema that this program knows; the name of the last migration."""
@@ -35,11 +36,29 @@ GLOBAL = "global"
 """The ``scope_id`` of what belongs to every organization."""
 
 
+class DamagedValueError(SQLAlchemyError):
+    """What stands in a row is nothing that this program wrote there."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, aware of it on every engine."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        """Read a moment; what is none was written by something else, or is damaged."""
+        read = super().result_processor(dialect, coltype)
+
+        def checked(value: Any) -> Any:
+            try:
+                return read(value) if read else value
+            except (TypeError, ValueError):
+                pass
+            # Raised outside the handler, whose error holds what stands there.
+            raise DamagedValueError
+
+        return checked
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
         """Store UTC, without the zone where the engine keeps none."""

@@ -91,6 +91,8 @@ class BifrostApp(SafeApp[int]):
         self._organization = organization
         self._opener = opener
         self._repository: Repository | None = None
+        self.shown_path = ""
+        """What stands for the database's path, where not the path itself."""
         self.failure: BifrostError | None = None
 
     @property
@@ -148,7 +150,9 @@ class BifrostApp(SafeApp[int]):
     def context_line(self) -> Text:
         """Say who works against what."""
         path = self.settings.database_path
-        where = _shortened(path) if path else shown_url(self.settings.database_url)
+        where = self.shown_path or (
+            _shortened(path) if path else shown_url(self.settings.database_url)
+        )
         engine = "sqlite " if path else ""
         words = f"{visible(self.access.actor)} · {engine}{visible(where)}"
         if self._repository is not None:

@@ -217,9 +217,11 @@ class SafeDriver(LinuxDriver):
         """Give the terminal back, with nothing of a screen left on it."""
         if not self._drawing:
             return
-        self._drawing = False
-        self.write(self._blank())
-        super().stop_application_mode()
+        try:
+            self.write(self._blank())
+            super().stop_application_mode()
+        finally:
+            self._drawing = False
 
     def close(self) -> None:
         """Wait until everything is written, the sequences that give the terminal back included."""
@@ -620,7 +622,8 @@ def run_app(app: SafeApp[Any], *, mouse: bool) -> int:
         app._stopped_by(error)
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:
+                signal.signal(number, handler)
     return app._finish()
 
 

@@ -25,7 +25,7 @@ from bifrost_tui.store.requests import Access
 
 T = TypeVar("T")
 
-_MASTER_KEY = "of benchmarks, and of nothing else: 0123456789"
+_MASTER_KEY = "kkkbenchmark-key-0123456789abcdefghijklmnop"
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "bifrost-tui")
 ORGANIZATION = BIGGEST

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from textual.worker import WorkerState
 
 from bifrost_tui.crypto.cipher import DatabaseRoot
 from bifrost_tui.crypto.verifier import RootSecret
@@ -29,7 +28,7 @@ from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.values import ConfigType
-from bifrost_tui.store.views import ConfigView, Scope
+from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope
 from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 from tests.support import (
@@ -114,7 +113,7 @@ def a_world(home: Path, *, story: bool = True) -> Iterator[World]:
 
 def scope_of(repository: Repository, name: str) -> Scope:
     """Return the scope of a name."""
-    return repository.organizations.find(ALICE, name)
+    return GLOBAL_SCOPE if name == "Global" else repository.organizations.find(ALICE, name)
 
 
 @cache
@@ -246,17 +245,20 @@ def app_over(
 
 async def settled(pilot: Pilot[Any]) -> None:
     """Wait until no worker runs and nothing is left to be handed over or drawn."""
-    quiet = 0
+    app, quiet = pilot.app, 0
     # A worker's answer may ask the next question: all must be quiet for a while.
-    while quiet < 3:
+    while quiet < 2:
         await pilot.pause()
+        for screen in app.screen_stack:
+            # The pilot waits for the topmost screen alone; those beneath take answers too.
+            reached = asyncio.Event()
+            if screen.call_later(reached.set):
+                await reached.wait()
         running = [
-            worker
-            for worker in pilot.app.workers
-            if worker.state in (WorkerState.PENDING, WorkerState.RUNNING)
+            asyncio.ensure_future(worker.wait()) for worker in app.workers if not worker.is_finished
         ]
         if running:
-            await asyncio.wait([asyncio.ensure_future(worker.wait()) for worker in running])
+            await asyncio.wait(running)
         quiet = 0 if running else quiet + 1
 
 
@@ -279,26 +281,16 @@ async def paste(pilot: Pilot[Any], text: str) -> None:
     await settled(pilot)
 
 
-async def open_organization(pilot: Pilot[Any], name: str) -> ConfigurationsScreen:
-    """Open an organization from the list of them, by keyboard."""
-    await settled(pilot)
-    if name != "Global":
-        await press(pilot, "slash")
-        await write(pilot, name)
-        await press(pilot, "enter")
-        table = pilot.app.screen.query_one("#organizations")
-        while (row := getattr(table, "current", None)) is not None and row.scope.name != name:
-            await press(pilot, "down")
-    await press(pilot, "enter")
+def configurations(pilot: Pilot[Any]) -> ConfigurationsScreen:
+    """Return the screen, which is the list of configs."""
     screen = pilot.app.screen
-    assert isinstance(screen, ConfigurationsScreen)
+    assert isinstance(screen, ConfigurationsScreen), screen
     return screen
 
 
 async def go_to(pilot: Pilot[Any], key: str) -> None:
     """Move the cursor of the list of configs to a key."""
-    screen = pilot.app.screen
-    assert isinstance(screen, ConfigurationsScreen)
+    screen = configurations(pilot)
     await press(pilot, "g")
     while (row := screen.table.current) is not None and row.key != key:
         at = screen.table.cursor

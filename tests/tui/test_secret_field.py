@@ -369,7 +369,7 @@ async def show(text: str, note: SecretNote | None = None, width: int = 80) -> li
     ("text", "lines"),
     [
         ("hunter2", ["▏ received · under 16 characters", ""]),
-        ("a" * 16, ["▏ received · 16 to 31 characters", ""]),
+        ("a" * 16, ["▏ received · 16-31 characters", ""]),
         ('{"key": 1}', ["▏ received · under 16 characters · looks like JSON", ""]),
         ("a\nb", ["▏ received · 2 lines · under 16 characters", ""]),
         (PEM.strip(), ["▏ received · 27 lines · PEM private key", ""]),

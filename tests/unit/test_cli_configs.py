@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -211,12 +212,12 @@ def test_get_on_a_terminal_is_harmless(cli: Cli, monkeypatch: pytest.MonkeyPatch
 
 def test_get_of_a_secret_gives_its_mask_and_facts(filled: Cli) -> None:
     ran = filled("configs", "get", "LATE", "--org", "Acme")
-    facts = dict(line.split(maxsplit=1) for line in ran.lines)
+    facts = dict(re.split("  +", line, maxsplit=1) for line in ran.lines)
     assert facts["value"] == MASK
     assert facts["state"] == "overdue"
     assert facts["scope"] == "Acme"
     assert len(facts["fingerprint"]) == 8
-    assert facts["rotate"] == "every  30 days"
+    assert facts["rotate every"] == "30 days"
     view = filled("configs", "get", "LATE", "--org", "Acme", "--json").json
     assert set(view) >= FIELDS
     assert (view["value"], view["mask"], view["type"]) == (None, MASK, "secret")

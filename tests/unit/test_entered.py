@@ -152,7 +152,7 @@ def test_blanks_around_a_value_are_told(core: str, before: str, after: str, end:
 @given(st.integers(1, 3000), st.sampled_from("aé😀"))
 def test_only_the_class_of_its_length_is_told(length: int, character: str) -> None:
     told = EnteredSecret(character * length).shape.length
-    limits = [(16, "under 16"), (32, "16 to 31"), (64, "32 to 63"), (1024, "64 characters or")]
+    limits = [(16, "under 16"), (32, "16-31"), (64, "32-63"), (1024, "64+")]
     expected = next((words for limit, words in limits if length < limit), "over 1 kB")
     assert told.startswith(expected)
 

@@ -33,7 +33,7 @@ def period_text(view: ConfigView, now: datetime) -> str:
     if view.due_at is None:
         return words
     if view.state is State.OVERDUE:
-        return f"{OVERDUE} {words}, overdue since {age(view.due_at, now)}"
+        return f"{OVERDUE} {words}, overdue for {age(view.due_at, now)}"
     if view.state is State.DUE:
         return f"{DUE} {words}, due now"
     return f"{words}, next in {age(now, view.due_at)}"
@@ -127,4 +127,7 @@ class ConfigFacts(Line):
 
     def render(self) -> RenderResult:
         """Draw the lines, each cut at the edge."""
-        return self.coloured(self.text)
+        lines = self.coloured(self.text).split("\n", allow_blank=True)
+        for line in lines:
+            line.truncate(self.content_size.width, overflow="ellipsis")
+        return Text("\n").join(lines)

@@ -23,6 +23,7 @@ class FilterBar(Horizontal):
         display: none;
         width: auto;
         height: 1;
+        margin-left: 2;
         &.-open { display: block; }
         & > .filter--slash { width: 2; color: $text-accent; }
         & > LineInput { width: 26; padding: 0; }

@@ -149,6 +149,7 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         super().__init__(name=name, id=id, classes=classes)
         self.auto_links = False  # links would repaint the table at every move of the mouse
         self._cursor_stays = False
+        self._will_ask = False
         self._click_opened = False
 
     # What the screen says
@@ -173,14 +174,16 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         Returns the new generation: answers to what was asked before are ignored.
         """
         generation = self._pages.reset(total)
-        self._painter.forget_rows()
         self._total_changed(cursor)
+        self.refresh_rows()
         return generation
 
     def set_total(self, total: int) -> None:
         """Take another number of rows; those loaded and the cursor stay."""
+        first_changed = min(total, self.row_count)
         self._pages.set_total(total)
         self._total_changed(self.cursor)
+        self._refresh_lines((max(first_changed - self.scroll_offset.y, 0), self.size.height))
 
     def put_page(self, generation: int, page: int, rows: Sequence[RowT]) -> None:
         """Take the rows of a page that was asked for."""
@@ -220,8 +223,7 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Redraw the rows; take the cursor along where it would leave the view."""
-        if self.show_vertical_scrollbar:
-            move_thumb(self.vertical_scrollbar, new_value)
+        self._show_position(new_value)
         if round(old_value) == round(new_value):
             return
         height = self.size.height
@@ -287,13 +289,22 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
             self.post_message(self.RowSelected(self, self.cursor, row))
 
     def _total_changed(self, cursor: int) -> None:
-        self.virtual_size = Size(0, self.row_count)
+        size = Size(0, self.row_count)
+        if self.styles.auto_dimensions:
+            self.virtual_size = size
+        else:
+            # Quietly: a layout of the screen would end in the same places.
+            self.set_reactive(PagedTable.virtual_size, size)
+            self._show_position(self.scroll_y)
         if self.size.height:
             self._scroll_steadily(self.scroll_offset.y)  # which may be beyond the end now
         self.cursor = cursor
         self._reveal()
-        self._refresh_lines((0, self.size.height))
         self._ask()
+
+    def _show_position(self, top: float) -> None:
+        if self.show_vertical_scrollbar:
+            move_thumb(self.vertical_scrollbar, self.row_count, top)
 
     def _scroll_steadily(self, top: int) -> None:
         self._cursor_stays = True
@@ -308,6 +319,13 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
             self.scroll_to(y=min(self.cursor, max(top, self.cursor - height + 1)), force=True)
 
     def _ask(self) -> None:
+        # In a moment: who resets the table may have the first page at hand.
+        if not self._will_ask:
+            self._will_ask = True
+            self.call_later(self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._will_ask = False
         if not self.size.height:
             return  # the first layout asks
         for page in self._pages.ask(self.scroll_offset.y, self.size.height):

@@ -116,29 +116,28 @@ def fit(runs: Iterable[Run], width: int, base: Style, *, right: bool = False) ->
     """Cut ``runs`` to ``width`` cells, with an ellipsis, or fill them up with blanks."""
     if width < 1:
         return []
-    kept: list[Run] = []
-    used = 0
-    for text, style in runs:
-        size = cell_len(text)
-        if used + size > width:
-            return _cut([*kept, (text, style)], width)
-        kept.append((text, style))
-        used += size
+    kept = list(runs)
+    used = sum(cell_len(text) for text, _ in kept)
+    if used > width:
+        kept, used = _cut(kept, width)
+    if used == width:
+        return kept
     blank = (" " * (width - used), base)
     return [blank, *kept] if right else [*kept, blank]
 
 
-def _cut(runs: Iterable[Run], width: int) -> list[Run]:
-    room = width - 1
+def _cut(runs: Iterable[Run], width: int) -> tuple[list[Run], int]:
+    used = 0
     kept: list[Run] = []
     for text, style in runs:
         size = cell_len(text)
-        if size > room:
-            kept.append((set_cell_size(text, room) + ELLIPSIS, style))
-            break
+        if used + size >= width:
+            # Half of a wide character is a blank, which would part the ellipsis from the text.
+            rest = set_cell_size(text, width - 1 - used).rstrip(" ") + ELLIPSIS
+            return [*kept, (rest, style)], used + cell_len(rest)
         kept.append((text, style))
-        room -= size
-    return kept
+        used += size
+    return kept, used
 
 
 def line(

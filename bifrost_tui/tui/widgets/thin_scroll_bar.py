@@ -28,15 +28,18 @@ def thumb(height: int, total: int, top: float) -> tuple[int, int]:
     return max(0, min(max(round(free * top / last), 1), free - 1)), length
 
 
-def move_thumb(bar: ScrollBar, position: float) -> None:
-    """Put the thumb of ``bar`` where ``position`` is."""
-    height, total = bar.window_size, bar.window_virtual_size
-    old, length = thumb(height, total, bar.position)
-    new, _ = thumb(height, total, position)
+def move_thumb(bar: ScrollBar, total: int, top: float) -> None:
+    """Show on ``bar`` that the view begins at ``top`` of ``total`` lines."""
+    height = bar.window_size
+    old, old_length = thumb(height, bar.window_virtual_size, bar.position)
+    new, new_length = thumb(height, total, top)
     # Quietly: the bar would repaint all of itself for a step that moves nothing.
-    bar.set_reactive(ScrollBar.position, position)
-    if old != new:
-        bar.refresh(Region(0, min(old, new), bar.size.width, abs(old - new) + length))
+    bar.set_reactive(ScrollBar.window_virtual_size, total)
+    bar.set_reactive(ScrollBar.position, top)
+    if (old, old_length) != (new, new_length):
+        first = min(old, new)
+        end = max(old + old_length, new + new_length)
+        bar.refresh(Region(0, first, bar.size.width, end - first))
 
 
 class ThinBar(ScrollBarRender):

@@ -210,7 +210,7 @@ class Throwaway(SafeApp[None]):
             case "code":
                 self.exit(return_code=4)
             case "stuck":
-                threading.Event().wait(600)
+                wait_for_ever()
             case "flood":
                 self.set_interval(0.001, lambda: self.refresh(layout=True))
             case "modal":
@@ -240,9 +240,16 @@ def fail_in_driver(*_: object) -> None:
     fail()
 
 
+def wait_for_ever(*_: object) -> None:
+    """Hang, in place of a method of the driver."""
+    threading.Event().wait()
+
+
 if __name__ == "__main__":
     if SCENARIO == "driver-start":
         SafeDriver._enable_bracketed_paste = fail_in_driver  # type: ignore[assignment,method-assign]
+    if SCENARIO == "driver-stuck":
+        SafeDriver._disable_bracketed_paste = wait_for_ever  # type: ignore[assignment,method-assign]
     if SCENARIO == "driver-input":
         SafeDriver.process_message = fail_in_driver  # type: ignore[assignment,method-assign]
     if SCENARIO == "stock":
