@@ -22,6 +22,7 @@ from bifrost_tui.demo.scale import BIGGEST
 from bifrost_tui.settings import load_settings
 from bifrost_tui.store.opening import create_repository
 from bifrost_tui.store.requests import Access
+from bifrost_tui.terminal import actor_name
 
 T = TypeVar("T")
 
@@ -119,7 +120,7 @@ def database(plan: Plan, configs: int) -> dict[str, str]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         say(f"making {configs:,} configs")
-        access = Access("bench", "local")
+        access = Access(actor_name(), "local")
         with create_repository(load_settings(environ), access) as repository:
             build_scale(repository, access, configs, clock=utc_now, single=True)
         ready.touch()

@@ -25,7 +25,7 @@ from typing import NamedTuple, Self
 import pyte
 
 WIDTH, HEIGHT = 120, 36
-PATIENCE = 120.0
+PATIENCE = 30.0
 
 _IDLE = 0.02
 _LONGEST_UNDRAWN = 0.5

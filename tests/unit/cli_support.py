@@ -63,9 +63,7 @@ class Cli:
     def __call__(
         self, *args: str, stdin: bytes | str = b"", code: int = 0, start: Start | None = None
     ) -> Ran:
-        result = CliRunner().invoke(
-            program, args, input=stdin, prog_name="bifrost-tui", obj=start
-        )
+        result = CliRunner().invoke(program, args, input=stdin, prog_name="bifrost-tui", obj=start)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             assert_silent(result.exception, self.secrets)
             raise result.exception

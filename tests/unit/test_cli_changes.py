@@ -125,14 +125,15 @@ def test_a_secret_is_never_an_argument(acme: Cli) -> None:
 
 
 def test_an_empty_or_oversized_secret_is_refused(acme: Cli) -> None:
-    assert "Nothing was entered" in acme(
-        "configs", "set", "KEY", *AT, "--type", "secret", code=1
-    ).err
+    assert (
+        "Nothing was entered" in acme("configs", "set", "KEY", *AT, "--type", "secret", code=1).err
+    )
     acme("configs", "set", "KEY", *AT, "--type", "secret", stdin="the-first-value-123")
     assert "Nothing was entered" in acme("configs", "rotate", "KEY", *AT, code=1).err
-    assert "over 1 MiB" in acme(
-        "configs", "rotate", "KEY", *AT, stdin=b"x" * (1024 * 1024 + 1), code=1
-    ).err
+    assert (
+        "over 1 MiB"
+        in acme("configs", "rotate", "KEY", *AT, stdin=b"x" * (1024 * 1024 + 1), code=1).err
+    )
     assert held("KEY") == b"the-first-value-123"
     acme("configs", "rotate", "KEY", *AT, stdin=b"x" * 1024 * 1024)
     assert held("KEY") == b"x" * 1024 * 1024
@@ -296,9 +297,10 @@ def test_roles_are_the_stores(acme: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     act_as(monkeypatch, "bob")
     acme("configs", "set", "MINE", *AT, "--type", "int", "--value", "1")
     assert "may change only what bob" in acme("configs", "delete", "HERS", *AT, "--yes", code=1).err
-    assert "may not" in acme(
-        "configs", "set", "A", "--global", "--type", "int", "--value", "1", code=1
-    ).err
+    assert (
+        "may not"
+        in acme("configs", "set", "A", "--global", "--type", "int", "--value", "1", code=1).err
+    )
     assert [(event[0], event[3]) for event in events(database_file())][-2:] == [
         ("config.delete", "refused"),
         ("config.list", "refused"),

@@ -65,8 +65,12 @@ def test_rename_archive_restore(cli: Cli) -> None:
     assert names(cli) == []
     assert names(cli, "--archived") == ["Acme Inc"]
     assert "archived already" in cli("orgs", "archive", "Acme Inc").err
-    assert "is archived" in cli("configs", "set", "A", "--type", "int", "--value", "1", "--org",
-                                "Acme Inc", code=1).err
+    assert (
+        "is archived"
+        in cli(
+            "configs", "set", "A", "--type", "int", "--value", "1", "--org", "Acme Inc", code=1
+        ).err
+    )
     cli("orgs", "restore", "Acme Inc")
     assert names(cli) == ["Acme Inc"]
     assert "not archived" in cli("orgs", "restore", "Acme Inc").err

@@ -145,8 +145,9 @@ def test_deleting_a_secret_takes_its_key(home_with_key: Path) -> None:
 
 
 def test_deleting_another_type_takes_a_yes(home_with_key: Path) -> None:
-    at_terminal(lambda _: None, "configs", "set", "A", "--type", "int", "--value", "1",
-                waiting_for="Added")
+    at_terminal(
+        lambda _: None, "configs", "set", "A", "--type", "int", "--value", "1", waiting_for="Added"
+    )
     delete = ("configs", "delete", "A")
     asked = "Delete it? [y/N]"
     assert "Nothing was deleted." in at_terminal(typed("\r"), *delete, waiting_for=asked, code=1)
