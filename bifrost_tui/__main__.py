@@ -43,14 +43,14 @@ def main() -> int:
 
 
 def _open_screens() -> int:
+    from bifrost_tui.cli.output import complain
     from bifrost_tui.cli.screens import open_screens
-    from bifrost_tui.display import visible
     from bifrost_tui.errors import BifrostError
 
     try:
         return open_screens()
     except BifrostError as error:
-        print(f"bifrost-tui: {visible(error.message)}", file=sys.stderr)  # noqa: T201
+        complain(error.message)
         return 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +169,8 @@ def _theme(environ: Mapping[str, str], file: Path) -> ThemeName:
         return "dark"
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{file} cannot be read as UTF-8 text.") from None
+    import tomllib
+
     try:
         preferences = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -23,7 +23,7 @@ def doctor(ctx: click.Context, as_json: bool) -> int:
     """Check files, key, database, audit chain, secrets, disk and environment.
 
     Each finding has a level (error or warning), says what was found and what to do. Every secret is
-    opened where it lies, to see whether it can be; nothing is changed and no value is shown. Ends
+    opened where it lies, to see whether it can be, and no value is shown. Nothing is migrated. Ends
     with 3 if anything was found.
     """
     start = ctx.obj if isinstance(ctx.obj, Start) else Start()

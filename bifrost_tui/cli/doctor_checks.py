@@ -280,7 +280,7 @@ def _wanting(
 def told(error: BifrostError) -> tuple[str, str]:
     """Part a message into what happened and what to do, at its first sentence."""
     what, stop, do = error.message.partition(". ")
-    return what + ("." if stop else ""), do
+    return what + ("." if stop else ""), do or "Mend that and run bifrost-tui doctor again."
 
 
 def _mode(path: Path | None) -> int | None:

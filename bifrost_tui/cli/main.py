@@ -17,6 +17,7 @@ from bifrost_tui.cli.base import (
     Start,
     usage_message,
 )
+from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.output import complain, say
 from bifrost_tui.errors import BifrostError
 from bifrost_tui.settings import THEMES
@@ -73,7 +74,13 @@ class Program(LazyGroup):
     "bifrost-tui configs list --org Acme --json\n"
     "pass show acme/stripe | bifrost-tui configs rotate STRIPE_KEY --org Acme",
 )
-@click.option("--org", "organization", metavar="NAME", help="Open the screens at an organization.")
+@click.option(
+    "--org",
+    "organization",
+    metavar="NAME",
+    shell_complete=complete_organization,
+    help="Open the screens at an organization.",
+)
 @click.option("--theme", type=click.Choice(THEMES), help="The screens' colours.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.version_option(__version__, message="bifrost-tui %(version)s")

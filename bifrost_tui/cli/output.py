@@ -12,8 +12,6 @@ from contextlib import suppress
 from typing import Any
 from unicodedata import category, east_asian_width
 
-import click
-
 from bifrost_tui.display import ELLIPSIS, visible
 from bifrost_tui.errors import BifrostError
 
@@ -31,7 +29,7 @@ def say(text: str) -> None:
     """Write a line of words to standard error."""
     # Without a standard error there is nobody to tell.
     with suppress(OSError):
-        click.echo(visible(text), err=True)
+        print(visible(text), file=sys.stderr)  # noqa: T201
 
 
 def complain(message: str) -> None:
@@ -45,15 +43,19 @@ def to_terminal() -> bool:
 
 
 def emit(data: bytes) -> None:
-    """Write data to standard output as it is.
+    """Write data to standard output as it is; nowhere if that was closed.
 
     Raises:
-        OutputError: it cannot be written; a pipe whose reader is gone is told by click instead.
+        OutputError: it cannot be written.
+        BrokenPipeError: its reader is gone; click ends the program quietly.
 
     """
+    if sys.stdout is None:
+        return
     problem = None
     try:
-        click.echo(data, nl=False)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bifrost_tui.cli.output import say
 from bifrost_tui.settings import Settings, load_settings
 from bifrost_tui.terminal import actor_name, session_source
 
 if TYPE_CHECKING:
+    from bifrost_tui.store.actor import Access
     from bifrost_tui.store.repository import Repository
-    from bifrost_tui.store.requests import Access
     from bifrost_tui.store.views import Scope
 
 
@@ -51,7 +50,7 @@ class Target:
 
 def this_access() -> Access:
     """Return who runs this, and from where."""
-    from bifrost_tui.store.requests import Access
+    from bifrost_tui.store.actor import Access
 
     return Access(actor_name(), session_source(os.environ))
 
@@ -59,6 +58,8 @@ def this_access() -> Access:
 @contextmanager
 def opened() -> Iterator[Session]:
     """Open the database of the settings; what that did to it is said on standard error."""
+    from bifrost_tui.cli.output import say
+
     settings = load_settings()
     with uncollected():
         from bifrost_tui.store.opening import open_repository

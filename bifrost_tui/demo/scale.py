@@ -158,7 +158,8 @@ class _Maker:
         self._now = now
         self._random = random
         self._progress = progress
-        self._step = max(total // 100, 1)
+        self._total = total
+        self._step = self._next = max(total // 100, 1)
         self._made = 0
         # Ids that ascend are put at the end of their index.
         self._ids = count()
@@ -178,12 +179,13 @@ class _Maker:
         for index in range(number):
             # Spread evenly over all combinations; where there are more configs, numbered.
             place = (index * len(_COMBINATIONS) + start) // number
-            suffix = suffix + 1 if place == before else place % 2 if shared else 1
+            suffix = suffix + 1 if place == before else index % 2 if shared else 1
             before = place
             yield self._config(*_COMBINATIONS[place], suffix)
             self._made += 1
-            if self._progress is not None and self._made % self._step == 0:
+            if self._progress is not None and self._made in (self._next, self._total):
                 self._progress(self._made)
+                self._next += self._step
 
     def _config(
         self, service: _Service, environment: str, purpose: _Purpose, number: int

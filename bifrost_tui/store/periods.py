@@ -15,6 +15,7 @@ def checked_period(text: str) -> int | None:
 
     Raises:
         InvalidInputError: it is no whole number of days from 1 to 36500.
+
     """
     tidy = text.strip()
     if not tidy:
@@ -29,6 +30,7 @@ def checked_days(days: int | None) -> int | None:
 
     Raises:
         InvalidInputError: it is outside 1 to 36500 days.
+
     """
     if days is not None and not 1 <= days <= LONGEST_PERIOD:
         raise InvalidInputError(_RULE, field="rotate_every_days")

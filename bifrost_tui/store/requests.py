@@ -13,18 +13,14 @@ from threading import Lock
 from typing import Protocol
 
 from bifrost_tui.errors import DatabaseInterruptedError
+from bifrost_tui.store.actor import Access
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """An actor and where the actor came from (an SSH client's address, or ``local``)."""
-
-    actor: str
-    source: str
+__all__ = ["Access", "ConfigDraft", "ConfigList", "Interrupt"]
 
 
 @dataclass(frozen=True, slots=True)

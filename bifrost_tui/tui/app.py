@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
@@ -20,13 +20,13 @@ from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, DatabaseMissingError
 from bifrost_tui.settings import Settings, ThemeName, shown_url
-from bifrost_tui.store.requests import Access
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.safe_app import SafeApp, run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
 
 if TYPE_CHECKING:
+    from bifrost_tui.store.actor import Access
     from bifrost_tui.store.repository import Repository
 
 _KEY_NAMES = {
@@ -36,6 +36,9 @@ _KEY_NAMES = {
     "question_mark": "?",
     "slash": "/",
 }
+
+_WARM_UP_AFTER = 0.5
+_POLITE = 0.0005
 
 Opener = Callable[[], "Repository"]
 
@@ -79,12 +82,12 @@ class BifrostApp(SafeApp[int]):
         clock: Clock = utc_now,
         opener: Opener | None = None,
     ) -> None:
-        self._themes: dict[str, Theme] = {}
+        self._themes: dict[str, Theme] = {str(name): theme for name, theme in OURS.items()}
+        # Before all else: a theme that is set later has every style read a second time.
+        self.set_reactive(App.theme, settings.theme)
         super().__init__()
         for theme in OURS.values():
             self.register_theme(theme)
-        self._themes.update({str(name): theme for name, theme in OURS.items()})
-        self.theme = settings.theme
         self.settings = settings
         self.access = access
         self.clock = clock
@@ -110,11 +113,25 @@ class BifrostApp(SafeApp[int]):
     @property
     def available_themes(self) -> dict[str, Theme]:
         """Our own themes alone: the others were never looked at with these screens."""
-        return self._themes or super().available_themes
+        return self._themes
 
-    def on_mount(self) -> None:
-        """Show the first screen; it asks for the database once it is painted."""
-        self.push_screen(OrganizationsScreen(open_name=self._organization))
+    def get_default_screen(self) -> Screen[Any]:
+        """Return the first screen; it asks for the database once it is painted."""
+        screen = OrganizationsScreen(open_name=self._organization, classes=self.size_classes())
+        # Textual leaves this out for a first screen, and then cannot switch from it to another.
+        screen._push_result_callback(screen, None)
+        return screen
+
+    def size_classes(self) -> str:
+        """Return a screen's classes for the terminal's size.
+
+        Textual gives them to a screen that is already there, and then styles it a second time.
+        """
+        width, height = self.size
+        sides = ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS))
+        return " ".join(
+            max(point for point in points if point[0] <= size)[1] for size, points in sides
+        )
 
     def open_database(self) -> Repository:
         """Open the database; runs in a thread, and imports what it needs there.
@@ -133,6 +150,17 @@ class BifrostApp(SafeApp[int]):
         """Take the open database."""
         self._repository = repository
         gc.enable()
+        # What the first change needs is imported once the list stands there.
+        self.set_timer(_WARM_UP_AFTER, lambda: self.run_worker(self._warm_up, thread=True))
+
+    def _warm_up(self) -> None:
+        # Imports do not wait for anything: a key that is pressed now shall not wait for them.
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_POLITE)
+        try:
+            self.repository.warm_up()
+        finally:
+            sys.setswitchinterval(before)
 
     def database_failed(self, error: BifrostError) -> None:
         """Offer the setup where there is nothing yet; else say what is wrong."""

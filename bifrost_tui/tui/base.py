@@ -15,11 +15,14 @@ from bifrost_tui.errors import BifrostError, DatabaseInterruptedError
 from bifrost_tui.tui.widgets.lines import Status
 
 if TYPE_CHECKING:
+    from bifrost_tui.store.actor import Access
     from bifrost_tui.store.repository import Repository
-    from bifrost_tui.store.requests import Access
     from bifrost_tui.tui.app import BifrostApp
 
 T = TypeVar("T")
+
+LABEL_WIDTH = 14
+"""The room of the labels at the left of facts and fields."""
 
 
 class Answered(Message):
@@ -109,7 +112,7 @@ class DataModal(ModalScreen[ScreenResultType], DataScreen[ScreenResultType]):
     """A dialog over the repository."""
 
 
-def labelled(pairs: list[tuple[str, Text | str]], width: int = 14) -> Text:
+def labelled(pairs: list[tuple[str, Text | str]], width: int = LABEL_WIDTH) -> Text:
     """Lay out facts as lines of a dim label and a value."""
     lines = Text()
     for label, value in pairs:

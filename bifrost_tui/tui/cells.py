@@ -24,7 +24,7 @@ _STANDINGS = {
 
 
 def attention_text(attention: Attention, *, plain: bool = False) -> Text:
-    """Say what wants attention: ``▲ 3 overdue   ○ 1 needs value``; nothing where nothing does."""
+    """Say what wants attention: ``▲ 3 overdue  ○ 1 needs value``; nothing where nothing does."""
     text = Text()
     for number, glyph, word, style in (
         (attention.unreadable, "×", "unreadable", "$error"),
@@ -38,7 +38,7 @@ def attention_text(attention: Attention, *, plain: bool = False) -> Text:
         ),
     ):
         if number:
-            text.append("   " if text else "")
+            text.append("  " if text else "")
             text.append(f"{glyph} {number:,} {word}", "" if plain else style)
     return text
 
@@ -47,10 +47,7 @@ def organization_cell(view: OrganizationView, column: str, now: datetime) -> Tex
     """Return one cell of the list of organizations."""
     match column:
         case "name":
-            name = Text(visible(view.scope.name), "bold" if view.scope.is_global else "")
-            if view.scope.archived:
-                name.append("  archived", "$muted")
-            return name
+            return Text(visible(view.scope.name), "bold" if view.scope.is_global else "")
         case "configs":
             return Text(f"{view.configs:,}")
         case "secrets":

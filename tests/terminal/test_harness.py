@@ -226,7 +226,13 @@ def test_signals_reach_the_command(number: int) -> None:
 
 
 def test_the_terminal_controls_the_command() -> None:
-    code = "print('on', flush=True)\ntry: input()\nexcept KeyboardInterrupt: print('stopped')"
+    code = """
+        try:
+            print("on", flush=True)
+            input()
+        except KeyboardInterrupt:
+            print("stopped")
+    """
     with TerminalSession(_python(code)) as session:
         session.wait_for("on")
         session.send(CTRL_C)

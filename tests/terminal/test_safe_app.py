@@ -33,7 +33,8 @@ from textual.widgets import Input, Label, ProgressBar, TextArea
 from textual.worker import WorkerFailed
 
 from bifrost_tui.errors import BifrostError
-from bifrost_tui.tui.safe_app import ControlFilter, PasteReader, SafeApp, SafeDriver
+from bifrost_tui.tui.safe_app import SafeApp
+from bifrost_tui.tui.safe_driver import ControlFilter, PasteReader, SafeDriver
 from tests.terminal.harness import CTRL_C, ESCAPE, PATIENCE, TAB, TerminalSession, sweep
 
 REPOSITORY = Path(__file__).parents[2]

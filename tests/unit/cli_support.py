@@ -18,12 +18,15 @@ from bifrost_tui.cli.base import Start
 from bifrost_tui.cli.main import program
 from bifrost_tui.clock import utc_now
 from bifrost_tui.settings import load_settings
+from bifrost_tui.store.access import Role
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.terminal import actor_name
 from tests.support import (
     ALICE,
     KEY,
     HandClock,
+    add_member,
     assert_nowhere,
     assert_silent,
     database_path,
@@ -89,7 +92,9 @@ def make_cli(home: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Return commands over a new database that Alice owns."""
     monkeypatch.setenv("BIFROST_SECRET_KEY", KEY)
     act_as(monkeypatch, ALICE.actor)
-    make_repository(load_settings()).close()
+    with make_repository(load_settings()) as repository:
+        # Processes act as who runs the tests.
+        add_member(repository, actor_name(), Role.OWNER)
     return Cli(home)
 
 
@@ -112,7 +117,12 @@ def run_python(code: str, **environ: str) -> Ran:
 
 def _process(command: list[str], stdin: bytes, environ: dict[str, str]) -> Ran:
     done = subprocess.run(
-        command, input=stdin, capture_output=True, env={**os.environ, **environ}, timeout=60
+        command,
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **environ},
+        timeout=60,
+        check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr.decode())
 

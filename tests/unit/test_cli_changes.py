@@ -9,7 +9,8 @@ import pytest
 from bifrost_tui.display import MASK
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.views import GLOBAL_SCOPE
-from tests.support import ALICE, BOB, add_member, events, opened as decrypted, plain, planted
+from tests.support import ALICE, BOB, add_member, events, plain, planted
+from tests.support import opened as decrypted
 from tests.unit.cli_support import Cli, act_as, database_file, opened
 
 AT = ("--org", "Acme")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from bifrost_tui.store import opening
 from bifrost_tui.store.access import Role
-from tests.support import ALICE, BOB, add_member, events, secret
+from bifrost_tui.store.opening import open_repository
+from bifrost_tui.store.repository import Repository
+from tests.support import ALICE, BOB, add_member, by_hand, events, secret
 from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
 
 FIELDS = {
@@ -110,3 +115,22 @@ def test_a_stranger_sees_and_changes_nothing(cli: Cli, monkeypatch: pytest.Monke
     assert names(cli, "--with-global") == ["Globex"]
     assert "may not" in cli("orgs", "rename", "Globex", "Mine", code=1).err
     assert "may not" in cli("orgs", "add", "Mine", code=1).err
+
+
+def test_the_log_says_who_and_from_where(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "203.0.113.7 50000 10.0.0.1 22")
+    cli("orgs", "add", "Acme")
+    query = "SELECT actor, source FROM audit_event ORDER BY sequence DESC LIMIT 1"
+    assert by_hand(database_file(), query) == [("alice", "203.0.113.7")]
+
+
+def test_what_opening_did_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def migrated(*args: Any, **options: Any) -> Repository:
+        repository = open_repository(*args, **options)
+        repository.notices = ("The database was brought from schema 0 to 1.", "A copy is kept.")
+        return repository
+
+    monkeypatch.setattr(opening, "open_repository", migrated)
+    ran = cli("orgs", "list", "--json")
+    assert ran.json == []
+    assert ran.err == "The database was brought from schema 0 to 1.\nA copy is kept.\n"

@@ -143,9 +143,9 @@ class ConfigForm(DataModal[ConfigView | None]):
 
     def _title(self) -> str:
         if self._view is not None:
-            return f"Edit {self._view.key} in {visible(self._scope.name)}"
+            return f"Edit {visible(self._view.key)} in {visible(self._scope.name)}"
         if self._shadow and self._given is not None:
-            return f"Shadow {self._given.key} in {visible(self._scope.name)}"
+            return f"Shadow {visible(self._given.key)} in {visible(self._scope.name)}"
         return f"Add a config to {visible(self._scope.name)}"
 
     def _empty_secret(self) -> str:
@@ -154,7 +154,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         return "nothing entered yet"
 
     def _hint(self) -> str:
-        return "tab goes to the next field · left and right choose"
+        return "tab goes to the next field · left and right choose · ^j breaks a line"
 
     @property
     def _kind(self) -> ConfigType:
@@ -164,7 +164,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         return self.query_one(f"#value-{self._kind.value}")
 
     def _suggest(self, known: tuple[str, ...]) -> None:
-        words = sorted({*known, *USUAL_INTEGRATIONS}, key=str.casefold)
+        words = sorted({*map(visible, known), *USUAL_INTEGRATIONS}, key=str.casefold)
         self.query_one("#integration", Input).suggester = SuggestFromList(
             words, case_sensitive=False
         )
@@ -307,7 +307,10 @@ class ConfigForm(DataModal[ConfigView | None]):
         line = getattr(error, "line", None)
         if field == "value" and self._kind is ConfigType.JSON and line is not None:
             column = getattr(error, "column", None) or 1
-            self.query_one("#value-json", JsonField).point_at(line, column, error.message)
+            # The border has no room for the whole message.
+            self._error("value", error.message)
+            where = f"line {line}, column {column}"
+            self.query_one("#value-json", JsonField).point_at(line, column, where)
             return
         if not self.query(f"#field-{field}"):
             self.say(f"Not saved. {error.message}", "error")
@@ -323,14 +326,19 @@ class ConfigForm(DataModal[ConfigView | None]):
             return
 
         def decided(way: tuple[Way, ConfigView | None] | None) -> None:
-            if way is None or way[0] is Way.BACK:
+            if error.deleted:
+                # There is nothing left to edit: what was typed is saved as a new config.
+                self._view = None
+                self.query_one(".dialog").border_title = Content(self._title())
+                self.say("Not saved. It is deleted; ^s adds it anew.", "warning")
+            elif way is None or way[0] is Way.BACK:
                 self.say("Not saved. What you typed is still here.", "warning")
             elif way[0] is Way.OVERWRITE:
                 self._save(way[1])
             else:
                 self._take(way[1])
 
-        self.app.push_screen(ConflictScreen(view, error, "Overwrite with what I typed"), decided)
+        self.app.push_screen(ConflictScreen(view, error, "Overwrite theirs", look="Take theirs"), decided)
 
     def _take(self, theirs: ConfigView | None) -> None:
         """Go on from the other operator's version."""
@@ -340,7 +348,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._view = self._given = theirs
         self._saving = False
         kind = theirs.type
-        self.query_one("#key", Input).value = theirs.key
+        self.query_one("#key", Input).value = visible(theirs.key)
         self.kind_choice.chosen = str(kind)
         self._show_type(kind)
         if theirs.value is not None:
@@ -355,10 +363,11 @@ class ConfigForm(DataModal[ConfigView | None]):
                 self.query_one("#value-json", JsonField).load_text(text)
         period = theirs.rotate_every_days
         self.query_one("#rotate_every_days", Input).value = str(period) if period else ""
-        self.query_one("#integration", Input).value = theirs.integration or ""
-        self.query_one("#description", Input).value = theirs.description
+        self.query_one("#integration", Input).value = visible(theirs.integration or "")
+        self.query_one("#description", Input).value = visible(theirs.description)
         self.secret.clear()
-        self.say(f"This is {visible(theirs.updated_by)}'s version now.", "success")
+        self._start = self._typed()
+        self.say(f"This is {theirs.updated_by}'s version now.", "success")
 
     def action_leave(self) -> None:
         """Leave the form; when something was typed, only at the second time."""

@@ -42,6 +42,7 @@ _ON_A_ROW = ("open", "edit", "rotate", "delete", "shadow")
 class ConfigurationsScreen(DataScreen[None]):
     """The list of an organization's configs, inherited ones among its own."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "add", id="configs.add", tooltip="Add a config"),
         Binding("e", "edit", "edit", id="configs.edit", tooltip="Edit the config"),
@@ -50,19 +51,19 @@ class ConfigurationsScreen(DataScreen[None]):
         ),
         Binding("d", "delete", "delete", id="configs.delete", tooltip="Delete the config"),
         Binding(
-            "s",
-            "shadow",
-            "shadow",
-            id="configs.shadow",
-            tooltip="Shadow the inherited config with one of this organization",
-        ),
-        Binding(
             "slash",
             "filter",
             "filter",
             key_display="/",
             id="list.filter",
             tooltip="Filter by words of the key, type: is: integration:",
+        ),
+        Binding(
+            "s",
+            "shadow",
+            "shadow",
+            id="configs.shadow",
+            tooltip="Shadow the inherited config with one of this organization",
         ),
         Binding(
             "o,escape",
@@ -89,8 +90,8 @@ class ConfigurationsScreen(DataScreen[None]):
     table = getters.query_one("#configs", PagedTable)
     details = getters.query_one(ConfigFacts)
 
-    def __init__(self, scope: Scope) -> None:
-        super().__init__()
+    def __init__(self, scope: Scope, *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
         self._scope = scope
         self._own_only = False
         self._source = ConfigSource(ConfigList(scope))
@@ -173,6 +174,7 @@ class ConfigurationsScreen(DataScreen[None]):
         least = page.offset + len(page.rows)
         self._generation = self.table.reset(least, cursor=at)
         self.table.put_page(self._generation, page.offset // _PAGE, page.rows)
+        self.call_after_refresh(self.filter_bar.prepare)
         if len(page.rows) < _PAGE and page.rows:
             self._counted(source, least)
             return
@@ -199,11 +201,14 @@ class ConfigurationsScreen(DataScreen[None]):
             f"{counted(counts.effective, 'config')} · {counted(counts.secrets, 'secret')}",
             "$muted",
         )
-        inherited = counts.effective - counts.own
-        if inherited:
-            facts.append(f" · {inherited:,} inherited{' hidden' if self._own_only else ''}")
+        # What wants attention first: where the line is cut, that stays.
         if counts.attention:
             facts.append(" · ").append_text(attention_text(counts.attention))
+        inherited = counts.effective - counts.own
+        if inherited:
+            facts.append(
+                f" · {inherited:,} inherited{' hidden' if self._own_only else ''}", "$muted"
+            )
         if not counts.effective:
             facts.append(" · press a to add the first")
         self.facts.left = facts

@@ -40,8 +40,11 @@ class ConflictScreen(DataModal[Decision | None]):
         Binding("escape", "back", "back", tooltip="Back, with nothing saved and nothing lost"),
     ]
 
-    def __init__(self, mine: ConfigView, error: ConflictError, verb: str) -> None:
+    def __init__(
+        self, mine: ConfigView, error: ConflictError, verb: str, *, look: str = "Look at theirs"
+    ) -> None:
         super().__init__()
+        self._look = look
         self._mine = mine
         self._error = error
         self._verb = verb
@@ -66,7 +69,7 @@ class ConflictScreen(DataModal[Decision | None]):
             yield Status()
             with Horizontal(classes="buttons gap"):
                 yield WordButton("Back", id="back")
-                yield WordButton("Look at theirs", id="theirs")
+                yield WordButton(self._look, id="theirs")
                 yield WordButton(self._verb, id="overwrite", danger=True)
 
     def on_mount(self) -> None:
@@ -115,7 +118,7 @@ def differences(mine: ConfigView, theirs: ConfigView) -> list[tuple[str, str, st
         return shorten(visible(preview(view.type, view.value, cut=False)), 40)
 
     pairs = (
-        ("Key", mine.key, theirs.key),
+        ("Key", visible(mine.key), visible(theirs.key)),
         ("Type", mine.type.value, theirs.type.value),
         ("Fingerprint" if theirs.value is None else "Value", value(mine), value(theirs)),
         ("Rotate every", _days(mine), _days(theirs)),

@@ -64,7 +64,7 @@ class DeleteScreen(DataModal[str | None]):
         words = "\nIt cannot be brought back."
         view = self._view
         if found.inherits_instead:
-            words += f" {visible(view.scope.name)} will then inherit the global {view.key}."
+            words += f" {visible(view.scope.name)} will then inherit the global {visible(view.key)}."
         elif found.inheritors:
             words += f" {counted(found.inheritors, 'organization')} will no longer inherit it."
         self.query_one("#consequences", TextBlock).show(Text(words))

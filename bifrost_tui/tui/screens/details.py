@@ -15,7 +15,7 @@ from bifrost_tui.clock import iso
 from bifrost_tui.display import MASK, visible, visible_lines
 from bifrost_tui.store.values import editable
 from bifrost_tui.store.views import AuditView, ConfigView, Standing
-from bifrost_tui.tui.base import DataModal, labelled
+from bifrost_tui.tui.base import LABEL_WIDTH, DataModal, labelled
 from bifrost_tui.tui.widgets.config_facts import (
     event_text,
     period_text,
@@ -61,7 +61,7 @@ class DetailsScreen(DataModal[str | None]):
         """Lay out the dialog."""
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = Content(visible(self._view.key))
-            yield TextBlock(id="facts")
+            yield TextBlock(id="facts", hang=LABEL_WIDTH)
             yield Static(id="value", classes="gap", markup=False)
             yield TextBlock(id="history")
             yield Status()

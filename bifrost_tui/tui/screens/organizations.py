@@ -13,15 +13,14 @@ from textual.containers import Horizontal
 
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import BifrostError
-from bifrost_tui.store.views import OrganizationView, Scope
 from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.cells import organization_cell
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
 
 if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
+    from bifrost_tui.store.views import OrganizationView, Scope
 
 _COLUMNS = (
     Column("name", "Name", 18, grow=3, max_width=48),
@@ -36,6 +35,7 @@ _COLUMNS = (
 class OrganizationsScreen(DataScreen[None]):
     """The list of organizations, where the day begins."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "add", id="organizations.add", tooltip="Add an organization"),
         Binding("e", "rename", "rename", id="organizations.edit", tooltip="Rename it"),
@@ -71,8 +71,8 @@ class OrganizationsScreen(DataScreen[None]):
     filter_bar = getters.query_one(FilterBar)
     table = getters.query_one("#organizations", PagedTable)
 
-    def __init__(self, *, open_name: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, *, open_name: str | None = None, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
         self._open_name = open_name
         self._all: tuple[OrganizationView, ...] = ()
         self._shown: tuple[OrganizationView, ...] = ()
@@ -85,13 +85,14 @@ class OrganizationsScreen(DataScreen[None]):
         with Horizontal(classes="facts"):
             yield SplitLine(id="facts")
             yield FilterBar()
-        yield PagedTable[OrganizationView](
-            _COLUMNS,
-            lambda view, column: organization_cell(view, column, self.bifrost.clock()),
-            id="organizations",
-        )
+        yield PagedTable(_COLUMNS, self._cell, id="organizations")
         yield Status()
         yield KeyBar()
+
+    def _cell(self, view: OrganizationView, column: str) -> Text:
+        from bifrost_tui.tui.cells import organization_cell
+
+        return organization_cell(view, column, self.bifrost.clock())
 
     def on_mount(self) -> None:
         """Paint first; ask for the data then."""
@@ -107,24 +108,25 @@ class OrganizationsScreen(DataScreen[None]):
     def _open(self) -> None:
         app = self.bifrost
 
-        def question() -> tuple[Repository, tuple[OrganizationView, ...] | Scope]:
+        def question() -> tuple[Repository, tuple[OrganizationView, ...], Scope | None]:
             repository = app.open_database()
+            organizations = repository.organizations
             if self._open_name is not None:
-                return repository, repository.organizations.find(app.access, self._open_name)
-            return repository, repository.organizations.list(app.access)
+                return repository, (), organizations.find(app.access, self._open_name)
+            return repository, organizations.list(app.access), None
 
         self.ask(question, lambda found: self._opened(*found), problem=app.database_failed)
 
-    def _opened(self, repository: Repository, found: tuple[OrganizationView, ...] | Scope) -> None:
+    def _opened(
+        self, repository: Repository, found: tuple[OrganizationView, ...], scope: Scope | None
+    ) -> None:
         self.bifrost.database_opened(repository)
         self.heading.right = self.bifrost.context_line()
-        if isinstance(found, Scope):
-            self._enter(found)
-            self.reload()
+        if scope is not None:
+            self.facts.left = Text()
+            self._enter(scope)
         else:
             self._show(found)
-            # What the first change needs is imported while the list is read.
-            self.ask(repository.warm_up, lambda _: None)
         for notice in repository.notices:
             self.say(notice)
 
@@ -152,6 +154,7 @@ class OrganizationsScreen(DataScreen[None]):
         self.filter_bar.show_count(f"{len(self._shown)} of {len(self._all)}" if wanted else "")
         self._show_facts()
         self.refresh_bindings()
+        self.call_after_refresh(self.filter_bar.prepare)
 
     def _show_facts(self) -> None:
         organizations = [view for view in self._all if not view.scope.is_global]
@@ -159,10 +162,10 @@ class OrganizationsScreen(DataScreen[None]):
         facts = Text(counted(len(organizations), noun), "$muted")
         if marked := sum(1 for view in self._all if view.attention):
             facts.append(f" · {marked} {'needs' if marked == 1 else 'need'} attention", "$warning")
-        if self._loaded and not organizations:
-            facts.append(
-                " · Z shows the others again" if self._archived else " · press a to add the first"
-            )
+        if self._archived:
+            facts.append(" · Z shows the others again")
+        elif self._loaded and not organizations:
+            facts.append(" · press a to add the first")
         self.facts.left = facts
 
     @on(PagedTable.PageWanted)
@@ -182,7 +185,8 @@ class OrganizationsScreen(DataScreen[None]):
         from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 
         # Back from there, the counts may be others.
-        self.app.push_screen(ConfigurationsScreen(scope), lambda _: self.reload())
+        screen = ConfigurationsScreen(scope, classes=self.bifrost.size_classes())
+        self.app.push_screen(screen, lambda _: self.reload())
 
     @on(FilterBar.Changed)
     def _filter_changed(self) -> None:

@@ -13,8 +13,9 @@ from textual.content import Content
 
 from bifrost_tui.display import age, visible
 from bifrost_tui.errors import BifrostError, ConflictError
-from bifrost_tui.store.views import ConfigView
-from bifrost_tui.tui.base import DataModal, labelled
+from bifrost_tui.store.views import ConfigView, State
+from bifrost_tui.tui.base import LABEL_WIDTH, DataModal, labelled
+from bifrost_tui.tui.cells import NEEDS_VALUE
 from bifrost_tui.tui.screens.conflict import ConflictScreen, Decision, Way
 from bifrost_tui.tui.secret_notes import SecretNotes
 from bifrost_tui.tui.widgets.config_facts import period_text, state_text
@@ -51,9 +52,9 @@ class RotateScreen(DataModal[ConfigView | None]):
         verb = "Rotate" if self._view.mask else "Fill"
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = Content(
-                f"{verb} {self._view.key} in {visible(self._view.scope.name)}"
+                f"{verb} {visible(self._view.key)} in {visible(self._view.scope.name)}"
             )
-            yield TextBlock(id="facts")
+            yield TextBlock(id="facts", hang=LABEL_WIDTH)
             yield Field("New value", SecretField(), name="value")
             yield Status()
         yield KeyBar()
@@ -67,7 +68,9 @@ class RotateScreen(DataModal[ConfigView | None]):
     def _show_facts(self) -> None:
         view, now = self._view, self.bifrost.clock()
         pairs: list[tuple[str, Text | str]] = []
-        if state := state_text(view):
+        if view.state is State.NEEDS_VALUE:
+            pairs.append(("State", Text(NEEDS_VALUE, "$accent")))
+        elif state := state_text(view):
             pairs.append(("State", state))
         if view.fingerprint and view.secret_changed_at:
             ago = age(view.secret_changed_at, now)

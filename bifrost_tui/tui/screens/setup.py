@@ -41,7 +41,7 @@ class SetupScreen(DataScreen[None]):
             priority=True,
             tooltip="Create the database",
         ),
-        Binding("escape", "leave", "quit", id="app.leave", tooltip="Leave; nothing is made"),
+        Binding("q", "leave", "quit", id="app.quit", tooltip="Leave; nothing is made"),
     ]
 
     def __init__(self, *, open_name: str | None = None) -> None:
@@ -86,7 +86,7 @@ class SetupScreen(DataScreen[None]):
                         "$muted",
                     )
                 )
-            yield Status()
+            yield Status(classes="gap")
             with Horizontal(classes="buttons gap"):
                 yield WordButton("Create", id="create")
                 yield WordButton("Quit", id="quit")

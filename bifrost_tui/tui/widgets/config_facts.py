@@ -63,8 +63,8 @@ def state_text(view: ConfigView) -> Text:
         return Text(f"{NEEDS_VALUE}: press r to enter one", "$accent")
     if view.state is State.UNREADABLE:
         return Text(
-            f"{UNREADABLE}: written under another master key, or damaged; rotate it, or give the"
-            " key that it was written with",
+            f"{UNREADABLE}: no master key at hand opens it, or it is damaged; rotate it, or give"
+            " the key that it was written with",
             "$error",
         )
     return Text()

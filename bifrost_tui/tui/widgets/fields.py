@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import DescendantBlur, DescendantFocus
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -33,7 +35,7 @@ class Field(Widget):
         & > Vertical { width: 1fr; height: auto; }
         & .field--error { display: none; color: $text-error; width: 1fr; }
         &.-wrong .field--error { display: block; }
-        &:focus-within > .field--label { color: $text; text-style: bold; }
+        &.-focused > .field--label { color: $text; text-style: bold; }
         & Input { padding: 0; width: 1fr; }
     }
     """
@@ -50,6 +52,16 @@ class Field(Widget):
         with Vertical():
             yield from self._widgets
             yield Static("", classes="field--error", markup=False)
+
+    # By a class: the pseudo-class :focus-within is not looked at again for a label beside.
+
+    @on(DescendantFocus)
+    def _entered(self) -> None:
+        self.add_class("-focused")
+
+    @on(DescendantBlur)
+    def _left(self) -> None:
+        self.remove_class("-focused")
 
     def show_error(self, message: str) -> None:
         """Say what is wrong, beneath the widget; nothing takes it back."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
-
-from bifrost_tui.tui.widgets.fields import LineInput
+from textual.widgets import Input, Static
 
 
 class FilterBar(Horizontal):
-    """``/ stripe   5 of 42``; posts every change, and when it is left."""
+    """``/ stripe   5 of 42``; posts every change, and when it is left.
+
+    It is empty until it is prepared or opened: a start does not wait for what nobody sees yet.
+    """
 
     DEFAULT_CSS = """
     FilterBar {
@@ -48,41 +48,47 @@ class FilterBar(Horizontal):
     class Left(Message):
         """The keyboard goes back to the list."""
 
-    def compose(self) -> ComposeResult:
-        """Lay out the bar."""
-        yield Static("/", classes="filter--slash")
-        yield LineInput(max_length=500)
-        yield Static("", classes="filter--count", markup=False)
+    def prepare(self) -> None:
+        """Lay out the bar, so that it opens at once."""
+        if not self.children:
+            from bifrost_tui.tui.widgets.fields import LineInput
+
+            self.mount(
+                Static("/", classes="filter--slash"),
+                LineInput(max_length=500),
+                Static("", classes="filter--count", markup=False),
+            )
 
     @property
     def text(self) -> str:
         """What is filtered for."""
-        return self.query_one(LineInput).value
+        return self.query_one(Input).value if self.children else ""
 
     def open(self) -> None:
         """Show the bar and take the keyboard."""
+        self.prepare()
         self.add_class("-open")
-        self.query_one(LineInput).focus()
+        self.query_one(Input).focus()
 
     def show_count(self, words: str) -> None:
         """Say how many lines are left."""
-        self.query_one(".filter--count", Static).update(Content(words))
+        if self.children:
+            self.query_one(".filter--count", Static).update(Content(words))
 
-    @on(LineInput.Changed)
-    def _changed(self, event: LineInput.Changed) -> None:
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
         event.stop()
         self.post_message(self.Changed(event.value))
 
-    @on(LineInput.Submitted)
-    def _submitted(self, event: LineInput.Submitted) -> None:
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_leave()
 
     def action_clear(self) -> None:
         """Take the filter away."""
-        field = self.query_one(LineInput)
-        if field.value:
-            field.value = ""
+        if self.text:
+            self.query_one(Input).value = ""
         self.remove_class("-open")
         self.show_count("")
         self.post_message(self.Left())

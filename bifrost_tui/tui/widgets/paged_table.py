@@ -59,6 +59,7 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         scrollbar-background-active: transparent;
         & > .paged-table--header { color: $text-muted; text-style: bold; }
         & > .paged-table--cursor { background: $primary 25%; }
+        &:light > .paged-table--cursor { background: $primary 15%; }
         & > .paged-table--cursor-blurred { background: $foreground 8%; }
         & > .paged-table--error { color: $text-error; }
         & > .paged-table--warning { color: $text-warning; }

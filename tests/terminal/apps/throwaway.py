@@ -33,7 +33,8 @@ from textual.screen import ModalScreen  # noqa: E402
 from textual.widget import Widget  # noqa: E402
 from textual.widgets import Input, Label, Static, TextArea  # noqa: E402
 
-from bifrost_tui.tui.safe_app import SafeApp, SafeDriver, run_app  # noqa: E402
+from bifrost_tui.tui.safe_app import SafeApp, run_app  # noqa: E402
+from bifrost_tui.tui.safe_driver import SafeDriver  # noqa: E402
 
 SCENARIO = sys.argv[1]
 

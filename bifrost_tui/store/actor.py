@@ -1,0 +1,13 @@
+"""Who asks. Apart from all else, so that the screens know it before anything is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An actor and where the actor came from (an SSH client's address, or ``local``)."""
+
+    actor: str
+    source: str
