@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from dataclasses import replace
 
-from bifrost_tui.cli.session import this_access, uncollected
+from bifrost_tui.cli.session import this_access
 from bifrost_tui.settings import Settings, checked_theme, load_settings
 from bifrost_tui.terminal import mouse_wanted, require_terminal
 
@@ -39,8 +40,10 @@ def open_screens(
         settings = load_settings()
     if theme is not None:
         settings = replace(settings, theme=checked_theme(theme, "--theme"))
-    with uncollected():
-        from bifrost_tui.tui.app import run
+    # Importing makes no garbage; the app collects again once the database is open.
+    gc.disable()
+    from bifrost_tui.tui.app import run
+
     return run(
         settings,
         this_access(),

@@ -21,7 +21,8 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, DatabaseMissingError
 from bifrost_tui.settings import Settings, ThemeName, shown_url
 from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.safe_app import SafeApp, run_app
+from bifrost_tui.tui.input_order import OrderedApp
+from bifrost_tui.tui.safe_app import run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
 
@@ -43,7 +44,7 @@ _POLITE = 0.0005
 Opener = Callable[[], "Repository"]
 
 
-class BifrostApp(SafeApp[int]):
+class BifrostApp(OrderedApp[int]):
     """Bifrost TUI over one database, for one actor."""
 
     TITLE = "Bifrost TUI"
@@ -69,7 +70,6 @@ class BifrostApp(SafeApp[int]):
             key_display="^p",
             id="app.commands",
             tooltip="Find a command by name",
-            priority=True,
         ),
     ]
 
@@ -149,9 +149,14 @@ class BifrostApp(SafeApp[int]):
     def database_opened(self, repository: Repository) -> None:
         """Take the open database."""
         self._repository = repository
-        gc.enable()
+        self._collect_again()
         # What the first change needs is imported once the list stands there.
         self.set_timer(_WARM_UP_AFTER, lambda: self.run_worker(self._warm_up, thread=True))
+
+    def _collect_again(self) -> None:
+        # What was imported stays: looking through it would hold up the first list.
+        gc.freeze()
+        gc.enable()
 
     def _warm_up(self) -> None:
         # Imports do not wait for anything: a key that is pressed now shall not wait for them.
@@ -164,7 +169,7 @@ class BifrostApp(SafeApp[int]):
 
     def database_failed(self, error: BifrostError) -> None:
         """Offer the setup where there is nothing yet; else say what is wrong."""
-        gc.enable()
+        self._collect_again()
         if isinstance(error, DatabaseMissingError):
             from bifrost_tui.tui.screens.setup import SetupScreen
 

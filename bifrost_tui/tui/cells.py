@@ -6,9 +6,16 @@ from datetime import datetime
 
 from rich.text import Text
 
-from bifrost_tui.display import MASK, age, shorten, visible
+from bifrost_tui.display import MASK, age, counted, shorten, visible
 from bifrost_tui.store.values import ConfigType, preview
-from bifrost_tui.store.views import Attention, ConfigView, OrganizationView, Standing, State
+from bifrost_tui.store.views import (
+    Attention,
+    ConfigView,
+    OrganizationView,
+    ScopeCounts,
+    Standing,
+    State,
+)
 
 NEEDS_VALUE = "○ needs value"
 UNREADABLE = "× unreadable"
@@ -40,6 +47,20 @@ def attention_text(attention: Attention, *, plain: bool = False) -> Text:
         if number:
             text.append("  " if text else "")
             text.append(f"{glyph} {number:,} {word}", "" if plain else style)
+    return text
+
+
+def counts_text(counts: ScopeCounts, *, own_only: bool) -> Text:
+    """Say how many configs a list has; what wants attention stands where no cut reaches it."""
+    text = Text(
+        f"{counted(counts.effective, 'config')} · {counted(counts.secrets, 'secret')}", "$muted"
+    )
+    if counts.attention:
+        text.append(" · ").append_text(attention_text(counts.attention))
+    if inherited := counts.effective - counts.own:
+        text.append(f" · {inherited:,} inherited{' hidden' if own_only else ''}", "$muted")
+    if not counts.effective:
+        text.append(" · press a to add the first")
     return text
 
 

@@ -45,7 +45,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer runs, and 100,000 for a million")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer runs, and 100,000 for a million"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
     parser.add_argument("--runs", type=int, help="how often to measure each start")
     parser.add_argument("--only", nargs="+", choices=_GROUPS, help="only these groups")
@@ -61,17 +63,17 @@ def _installed(command: str) -> str | None:
 
 def _table(results: list[Result]) -> str:
     rows = [("", "ratio", "best", "target", "met", "measured")]
-    for result in results:
-        rows.append(
-            (
-                f"{result.group}: {result.name}",
-                _number(result.ratio),
-                _number(result.best),
-                _number(result.target),
-                {True: "yes", False: "NO", None: ""}[result.met],
-                result.note,
-            )
+    rows += [
+        (
+            f"{result.group}: {result.name}",
+            _number(result.ratio),
+            _number(result.best),
+            _number(result.target),
+            {True: "yes", False: "NO", None: ""}[result.met],
+            result.note,
         )
+        for result in results
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.support import (
+    FIRST_KEY,
     ORGANIZATION,
     PROGRAM,
     Plan,
@@ -47,14 +48,12 @@ def benchmark(plan: Plan) -> list[Result]:
     folder.mkdir(parents=True, exist_ok=True)
     bare, loaded = _script(folder, "bare", _APP), _script(folder, "loaded", _IMPORTS + _APP)
     away, ours = environment(folder), database(plan, CONFIGS)
-    # The first key of the list, whichever it is: all of them begin with a service's name.
-    first_line = "accounts_dev_"
     subjects: dict[str, Callable[[], float]] = {
         "bare": partial(_time_to, [sys.executable, bare], away, _READY),
         "frame": partial(_time_to, [PROGRAM], ours, "Bifrost TUI"),
         "loaded": partial(_time_to, [sys.executable, loaded], away, _READY),
         "list": partial(_time_to, [PROGRAM], ours, ORGANIZATION),
-        "rows": partial(_time_to, [PROGRAM, "--org", ORGANIZATION], ours, first_line),
+        "rows": partial(_time_to, [PROGRAM, "--org", ORGANIZATION], ours, FIRST_KEY),
     }
     there = {name: path for name, path in plan.peers.items() if path is not None}
     for name, path in there.items():
@@ -63,7 +62,9 @@ def benchmark(plan: Plan) -> list[Result]:
     results = [
         compared(GROUP, "first frame : bare Textual app", took["frame"], took["bare"], 1.25),
         compared(GROUP, "list : bare app with the imports", took["list"], took["loaded"], 1.15),
-        compared(GROUP, "--org rows : bare app with the imports", took["rows"], took["loaded"], 1.15),
+        compared(
+            GROUP, "--org rows : bare app with the imports", took["rows"], took["loaded"], 1.15
+        ),
     ]
     for name in _PEERS:
         if name in there:

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +30,8 @@ _MASTER_KEY = "kkkbenchmark-key-0123456789abcdefghijklmnop"
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "bifrost-tui")
 ORGANIZATION = BIGGEST
+FIRST_KEY = "accounts_dev_"
+"""How the first key of that organization begins, however many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Plan:
     quick: bool
     data: Path
     peers: Mapping[str, str | None]
+
+    @property
+    def many(self) -> int:
+        """How many configs are a great many."""
+        return 100_000 if self.quick else 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,10 @@ class Result:
         if self.target is None or self.ratio is None:
             return None
         return self.ratio <= self.target
+
+    def with_note(self, note: str) -> Result:
+        """Return the line with more to say."""
+        return replace(self, note=f"{self.note}, {note}")
 
 
 def compared(

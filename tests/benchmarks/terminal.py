@@ -20,6 +20,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import pyte
@@ -41,6 +42,9 @@ class Frame(NamedTuple):
     def text(self) -> str:
         """All lines."""
         return "\n".join(self.lines)
+
+
+Wanted = str | Callable[[Frame], bool]
 
 
 class _Screen(pyte.Screen):
@@ -87,29 +91,33 @@ class Terminal:
         os.write(self._master, keys.encode())
         return at
 
-    def wait(self, wanted: str | Callable[[Frame], bool], patience: float = PATIENCE) -> float:
-        """Wait until a text is on the screen, or ``wanted`` says yes; return since when it is.
+    def wait(self, wanted: Wanted, patience: float = PATIENCE) -> float:
+        """Wait until a text is on the screen, or ``wanted`` says yes; return since when it is."""
+        return self.watch(wanted, patience)[-1].at
+
+    def watch(self, wanted: Wanted, patience: float = PATIENCE) -> list[Frame]:
+        """Return what the screen was from now until a text is on it, or ``wanted`` says yes.
 
         Raises:
-            TimeoutError: it never was, or the command ended.
+            TimeoutError: that never was, or the command ended.
 
         """
         there = (lambda frame: wanted in frame.text) if isinstance(wanted, str) else wanted
-        if there(self.frame()):
-            return self._now()
-        undrawn_since = deadline = self._now()
-        deadline += patience
-        while self._now() < deadline:
+        frames = [self.frame()]
+        undrawn_since = frames[0].at
+        deadline = undrawn_since + patience
+        while not there(frames[-1]):
             came = self._read(_IDLE)
             if came and self._now() - undrawn_since < _LONGEST_UNDRAWN:
                 continue
             for frame in self._draw():
+                frames.append(frame)
                 if there(frame):
-                    return frame.at
+                    return frames
             undrawn_since = self._now()
-            if came is None:
-                break
-        raise TimeoutError(f"{wanted!r} never came. On the screen:\n{self.frame().text}")
+            if came is None or undrawn_since > deadline:
+                raise TimeoutError(f"{wanted!r} never came. On the screen:\n{frames[-1].text}")
+        return frames
 
     def settle(self, quiet: float = 0.25, patience: float = PATIENCE) -> list[Frame]:
         """Wait until nothing has come for a while; return what the screen was meanwhile."""
@@ -117,6 +125,12 @@ class Terminal:
         while self._read(quiet) and self._now() < deadline:
             pass
         return self._draw()
+
+    def answer(self, quiet: float, patience: float = 5.0) -> list[Frame]:
+        """Wait until something comes, and then until nothing more does."""
+        if not self._chunks and not self._read(patience):
+            raise TimeoutError(f"Nothing came. On the screen:\n{self.frame().text}")
+        return self.settle(quiet)
 
     def until(self, moment: float) -> None:
         """Take what comes until a moment."""
@@ -129,8 +143,8 @@ class Terminal:
 
     def peak_memory(self) -> int:
         """Return the most memory that the command ever held, in KiB."""
-        with open(f"/proc/{self._process.pid}/status", encoding="ascii") as status:
-            found = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
         if found is None:
             raise ValueError("The kernel does not tell.")
         return int(found.group(1))

@@ -144,9 +144,7 @@ def _tell(repository: Repository, clock: HandClock) -> None:
     acme = scopes["Acme Dental"]
     [stripe] = [view for view in listed(repository, BOB, acme) if view.key == "stripe_api_key"]
     repository.configs.rotate(BOB, stripe, _entered(OLD))
-    by_hand(
-        repository, "UPDATE config SET secret = 'gAAAAAdamaged' WHERE key = 'old_ftp_password'"
-    )
+    by_hand(repository, "UPDATE config SET secret = 'gAAAAAdamaged' WHERE key = 'old_ftp_password'")
     clock.now = START - timedelta(hours=2)
     for scope in scopes.values():
         listed(repository, ALICE, scope)

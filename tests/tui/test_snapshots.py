@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.tui.app import BifrostApp
-from bifrost_tui.tui.screens.config_form import ConfigForm
-from tests.support import ALICE, BOB, KEY, OTHER_KEY, plain
+from tests.support import ALICE, BOB, KEY, OTHER_KEY
 from tests.tui.screens_support import (
     OLD,
     PEM,
@@ -373,7 +371,6 @@ async def add_json(stage: Stage) -> None:
 async def add_json_error(stage: Stage) -> None:
     await _add(stage, ConfigType.JSON)
     await go_to_field(stage.pilot, "value-json")
-    await stage.press("ctrl+a", "backspace")
     await stage.paste('{\n  "mon": [8, 17],\n  "tue": [8, 17\n}\n')
     await stage.press("ctrl+s")
 

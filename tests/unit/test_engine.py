@@ -90,10 +90,11 @@ def test_a_change_holds_the_write_lock_from_its_beginning(database: Database) ->
     def change(session: Any) -> None:
         session.execute(text("SELECT 1"))
 
-    for work in (
+    changes: list[Callable[[], object]] = [
         lambda: database.write(change),
         lambda: database.write_rows(lambda connection: connection.execute(text("SELECT 1"))),
-    ):
+    ]
+    for work in changes:
         asked = statements(database, work)
         assert [line for line in asked if line.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
         assert asked[-1] == "COMMIT"
@@ -124,7 +125,11 @@ def test_what_fails_is_undone(repository: Repository, database: Database) -> Non
     def objects(session: Any) -> None:
         rows(session.connection())
 
-    for attempt in (lambda: database.write_rows(rows), lambda: database.write(objects)):
+    attempts: list[Callable[[], object]] = [
+        lambda: database.write_rows(rows),
+        lambda: database.write(objects),
+    ]
+    for attempt in attempts:
         with pytest.raises(PlannedError):
             attempt()
         assert len(repository.organizations.list(ALICE)) == 1
@@ -147,7 +152,7 @@ class Interrupted:
         def work(connection: Connection) -> None:
             driver: Any = connection.connection.dbapi_connection
             # Called by SQLite itself once the statement is running.
-            driver.set_progress_handler(lambda: self.began.set(), 1000)
+            driver.set_progress_handler(self.began.set, 1000)
             try:
                 connection.execute(self.ENDLESS)
             finally:
@@ -164,12 +169,12 @@ def test_a_read_is_cut_short_by_another_thread(repository: Repository, database:
     interrupt = Interrupt()
     running = Interrupted(database, interrupt)
     assert running.began.wait(20)
-    assert not interrupt.cancelled
+    before = interrupt.cancelled
     interrupt.cancel()
     running.thread.join(20)
     assert not running.thread.is_alive()
     assert isinstance(running.error, errors.DatabaseInterruptedError)
-    assert interrupt.cancelled
+    assert (before, interrupt.cancelled) == (False, True)
     # The connection is as good as before, for others.
     assert repository.configs.count(ALICE, ConfigList(GLOBAL_SCOPE), Interrupt()) == 0
 
@@ -256,7 +261,11 @@ def test_an_error_of_the_driver_leaves_nothing_of_a_statements_values(
             )
         )
 
-    for attempt in (lambda: database.write_rows(work), lambda: database.write(objects)):
+    attempts: list[Callable[[], object]] = [
+        lambda: database.write_rows(work),
+        lambda: database.write(objects),
+    ]
+    for attempt in attempts:
         with pytest.raises(errors.DatabaseError) as raised:
             attempt()
         assert_silent(raised.value, [value])

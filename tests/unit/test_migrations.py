@@ -274,7 +274,7 @@ def test_a_copy_that_does_not_fit_is_taken_away(
     real = sqlite3.connect
 
     def small(*given: Any, **named: Any) -> sqlite3.Connection:
-        connection = real(*given, **named)
+        connection: sqlite3.Connection = real(*given, **named)
         if given[0] == target:
             connection.execute("PRAGMA max_page_count = 3")
         return connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -69,10 +70,11 @@ def test_a_name_is_kept_as_it_reads(repository: Repository, name: str, kept: str
 def test_what_is_no_name(repository: Repository, name: str, says: str) -> None:
     scope = repository.organizations.add(ALICE, "Acme")
     before = events(repository)
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: repository.organizations.add(ALICE, name),
         lambda: repository.organizations.rename(ALICE, scope, 1, name),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(InvalidInputError, match=says) as raised:
             attempt()
         assert raised.value.field == "name"
@@ -88,10 +90,11 @@ def test_a_name_is_there_once_in_any_spelling(repository: Repository, same: str)
     for name in ("Acme", "straSSe", "Zürich", "first"):
         repository.organizations.add(ALICE, name)
     other = repository.organizations.add(ALICE, "Other")
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: repository.organizations.add(ALICE, same),
         lambda: repository.organizations.rename(ALICE, other, 1, same),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(AlreadyExistsError, match="There is an organization") as raised:
             attempt()
         assert raised.value.field == "name"
@@ -154,11 +157,12 @@ def test_a_rename_keeps_everything_else(repository: Repository, clock: HandClock
 
 def test_global_is_no_organization(repository: Repository) -> None:
     before = events(repository)
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: repository.organizations.rename(ALICE, GLOBAL_SCOPE, 0, "World"),
         lambda: repository.organizations.archive(ALICE, GLOBAL_SCOPE, 0),
         lambda: repository.organizations.restore(ALICE, GLOBAL_SCOPE, 0),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(InvalidInputError, match="Global is no organization"):
             attempt()
     assert events(repository) == before

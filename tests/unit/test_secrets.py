@@ -16,7 +16,7 @@ from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.reading import TOKEN_CHECKED
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigList
-from bifrost_tui.store.views import GLOBAL_SCOPE, Scope, State
+from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope, State
 from tests.support import (
     ALICE,
     assert_nowhere,
@@ -68,7 +68,7 @@ def test_a_secret_is_kept_byte_for_byte(
     repository: Repository, acme: Scope, home: Path, value: str
 ) -> None:
     data = value.encode()
-    for add in (
+    ways: list[Callable[[], ConfigView]] = [
         lambda: repository.configs.add(ALICE, acme, secret("added", value)),
         lambda: repository.configs.rotate(
             ALICE, repository.configs.add(ALICE, acme, secret("rotated")), EnteredSecret(value)
@@ -81,8 +81,9 @@ def test_a_secret_is_kept_byte_for_byte(
             repository.configs.add(ALICE, GLOBAL_SCOPE, secret("bytes", "before")),
             EnteredSecret.from_bytes(data),
         ),
-    ):
-        view = add()
+    ]
+    for way in ways:
+        view = way()
         assert opened(repository, view) == data
         assert (view.value, view.mask, view.state) == (None, MASK, State.OK)
     prints = {view.fingerprint for view in listed(repository, ALICE, acme)}

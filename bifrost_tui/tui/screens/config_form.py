@@ -51,7 +51,6 @@ class ConfigForm(DataModal[ConfigView | None]):
             "save",
             key_display="^s",
             id="form.save",
-            priority=True,
             tooltip="Save the config",
         ),
         Binding(
@@ -102,7 +101,7 @@ class ConfigForm(DataModal[ConfigView | None]):
                     _text(plain, kind, ConfigType.BOOL) or "false",
                     id="value-bool",
                 ),
-                JsonField(_text(plain, kind, ConfigType.JSON) or "{}", id="value-json"),
+                JsonField(_text(plain, kind, ConfigType.JSON), id="value-json"),
                 SecretField(empty_text=self._empty_secret(), id="value-secret"),
                 name="value",
             )
@@ -338,7 +337,9 @@ class ConfigForm(DataModal[ConfigView | None]):
             else:
                 self._take(way[1])
 
-        self.app.push_screen(ConflictScreen(view, error, "Overwrite theirs", look="Take theirs"), decided)
+        self.app.push_screen(
+            ConflictScreen(view, error, "Overwrite theirs", look="Take theirs"), decided
+        )
 
     def _take(self, theirs: ConfigView | None) -> None:
         """Go on from the other operator's version."""

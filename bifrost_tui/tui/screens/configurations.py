@@ -12,13 +12,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from bifrost_tui.display import counted, visible
+from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, InvalidInputError, NotFoundError
 from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.requests import ConfigList
 from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts, Standing
 from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.cells import attention_text, config_cell, config_row_style
+from bifrost_tui.tui.cells import config_cell, config_row_style, counts_text
 from bifrost_tui.tui.config_source import ConfigSource
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
@@ -197,21 +197,7 @@ class ConfigurationsScreen(DataScreen[None]):
 
     def _show_counts(self, counts: ScopeCounts) -> None:
         self._counts = counts
-        facts = Text(
-            f"{counted(counts.effective, 'config')} · {counted(counts.secrets, 'secret')}",
-            "$muted",
-        )
-        # What wants attention first: where the line is cut, that stays.
-        if counts.attention:
-            facts.append(" · ").append_text(attention_text(counts.attention))
-        inherited = counts.effective - counts.own
-        if inherited:
-            facts.append(
-                f" · {inherited:,} inherited{' hidden' if self._own_only else ''}", "$muted"
-            )
-        if not counts.effective:
-            facts.append(" · press a to add the first")
-        self.facts.left = facts
+        self.facts.left = counts_text(counts, own_only=self._own_only)
 
     @on(PagedTable.PageWanted)
     def _page_wanted(self, event: PagedTable.PageWanted) -> None:
@@ -320,21 +306,19 @@ class ConfigurationsScreen(DataScreen[None]):
 
     def action_edit(self) -> None:
         """Edit the config under the cursor."""
-        from bifrost_tui.tui.screens.config_form import ConfigForm
-
-        self._with_whole(
-            lambda view: self.app.push_screen(ConfigForm(self._scope, view), self._saved)
-        )
+        self._open_form(shadow=False)
 
     def action_shadow(self) -> None:
         """Add a config of this organization with the key of an inherited one."""
+        self._open_form(shadow=True)
+
+    def _open_form(self, *, shadow: bool) -> None:
         from bifrost_tui.tui.screens.config_form import ConfigForm
 
-        self._with_whole(
-            lambda view: self.app.push_screen(
-                ConfigForm(self._scope, view, shadow=True), self._saved
-            )
-        )
+        def show(view: ConfigView) -> None:
+            self.app.push_screen(ConfigForm(self._scope, view, shadow=shadow), self._saved)
+
+        self._with_whole(show)
 
     def action_rotate(self) -> None:
         """Give the secret under the cursor a new value."""
@@ -354,6 +338,10 @@ class ConfigurationsScreen(DataScreen[None]):
         """Fetch the config under the cursor as it is now, with its whole value."""
         current: ConfigView | None = self.table.current
         if current is None:
+            return
+        if not current.cut:
+            # At once, so that what is typed next finds the form; a newer version is a conflict.
+            then(current)
             return
 
         def gone(error: BifrostError) -> None:
@@ -376,8 +364,9 @@ class ConfigurationsScreen(DataScreen[None]):
             self.reload(view.key)
 
     def _deleted(self, key: str | None) -> None:
-        if key is not None:
+        if key:
             self.say(f"{key} in {self._scope.name} is deleted", "success")
+        if key is not None:
             self.reload()
 
     def action_filter(self) -> None:

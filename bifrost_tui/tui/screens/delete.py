@@ -24,7 +24,11 @@ from bifrost_tui.tui.widgets.text_block import TextBlock
 
 
 class DeleteScreen(DataModal[str | None]):
-    """A dialog that deletes one config and returns its key, or nothing."""
+    """A dialog that deletes one config and returns its key.
+
+    It returns nothing where nothing was done, and no key ("") where another came before us: then
+    the list is to be read again.
+    """
 
     AUTO_FOCUS = "#cancel"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,7 +68,9 @@ class DeleteScreen(DataModal[str | None]):
         words = "\nIt cannot be brought back."
         view = self._view
         if found.inherits_instead:
-            words += f" {visible(view.scope.name)} will then inherit the global {visible(view.key)}."
+            words += (
+                f" {visible(view.scope.name)} will then inherit the global {visible(view.key)}."
+            )
         elif found.inheritors:
             words += f" {counted(found.inheritors, 'organization')} will no longer inherit it."
         self.query_one("#consequences", TextBlock).show(Text(words))
@@ -118,7 +124,7 @@ class DeleteScreen(DataModal[str | None]):
         if theirs is not None and way is Way.OVERWRITE:
             self._delete(theirs)
         else:
-            self.dismiss(None)
+            self.dismiss("")
 
     def action_cancel(self) -> None:
         """Delete nothing."""

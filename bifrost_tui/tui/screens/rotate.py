@@ -89,6 +89,12 @@ class RotateScreen(DataModal[ConfigView | None]):
         self._notes.changed()
 
     @on(SecretField.Submitted)
+    def _entered(self, event: SecretField.Submitted) -> None:
+        if event.revision == self.field.revision:
+            self.action_save()
+        else:
+            self.field.show_problem("More was typed after Enter. Check, and press Enter again.")
+
     def action_save(self) -> None:
         """Save the new value; the field stays until that has succeeded."""
         self._save(self._view)

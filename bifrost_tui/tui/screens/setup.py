@@ -38,7 +38,6 @@ class SetupScreen(DataScreen[None]):
             "create",
             key_display="^s",
             id="form.save",
-            priority=True,
             tooltip="Create the database",
         ),
         Binding("q", "leave", "quit", id="app.quit", tooltip="Leave; nothing is made"),
@@ -86,7 +85,7 @@ class SetupScreen(DataScreen[None]):
                         "$muted",
                     )
                 )
-            yield Status(classes="gap")
+            yield Status()
             with Horizontal(classes="buttons gap"):
                 yield WordButton("Create", id="create")
                 yield WordButton("Quit", id="quit")

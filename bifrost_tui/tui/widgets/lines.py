@@ -27,6 +27,9 @@ class Line(Widget):
     Line {
         height: 1;
         width: 1fr;
+        /* Textual takes this from the style alone, not from the text. */
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
         & > .line--accent { color: $text-accent; }
         & > .line--muted { color: $text-muted; }
         & > .line--error { color: $text-error; }
@@ -77,7 +80,14 @@ class Status(Line):
     """What was just done, or why it was not: one line that stays until there is other news."""
 
     DEFAULT_CSS = """
-    Status { display: none; height: auto; max-height: 4; &.-said { display: block; } }
+    Status {
+        display: none;
+        height: auto;
+        max-height: 4;
+        text-wrap: wrap;
+        text-overflow: fold;
+        &.-said { display: block; }
+    }
     """
 
     said: reactive[Text] = reactive(Text, layout=True)
@@ -96,9 +106,7 @@ class Status(Line):
 
     def render(self) -> RenderResult:
         """Draw the words, wrapped where a line is too short for them."""
-        text = self.coloured(self.said)
-        text.no_wrap, text.overflow = False, "fold"
-        return text
+        return self.coloured(self.said)
 
 
 class KeyBar(Line):
@@ -152,6 +160,7 @@ class KeyBar(Line):
             line = self._row(front, 2)
             if line.cell_len > room:
                 front.pop()
+                line = self._row(front, 2)
         gap = width - line.cell_len - end.cell_len
         return Text.assemble(line, " " * max(gap, 0), end, no_wrap=True)
 
