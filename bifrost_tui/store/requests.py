@@ -19,7 +19,6 @@ from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
-
 __all__ = ["Access", "ConfigDraft", "ConfigList", "Interrupt"]
 
 

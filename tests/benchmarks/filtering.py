@@ -29,6 +29,7 @@ _WORD = "stripe"
 _BETWEEN = 0.04
 """Seconds between two letters of somebody who types fast."""
 _QUIET = 0.4
+_KEYS_WIDTH = 30
 _BACKSPACE = "\x7f"
 _SAME_ECHO = 1.3
 
@@ -123,7 +124,7 @@ def _type(subject: _Subject, letter: str, found: int) -> _Answer:
     at = frames[-1].at
     # The number may come first.
     frames += terminal.settle(_QUIET)
-    lines = _since(frames, frames[-1].lines[subject.list], subject.list)
+    lines = _since(frames, subject.list)
     if lines == frames[0].at:
         lines = at  # the same as before: only the number tells that they are the answer
     return _Answer(lines - pressed, max(lines, at) - pressed)
@@ -136,11 +137,15 @@ def _erase(subject: _Subject, letters: int) -> None:
     terminal.settle(_QUIET)
 
 
-def _since(frames: list[Frame], lines: tuple[str, ...], part: slice = slice(None)) -> float:
-    """Return since when a part of the screen has stayed as it is at the end."""
-    since = frames[-1].at
+def _since(frames: list[Frame], rows: slice) -> float:
+    """Return since when the keys in some rows have been those that are there at the end."""
+
+    def keys(frame: Frame) -> list[str]:
+        return [line[:_KEYS_WIDTH] for line in frame.lines[rows]]
+
+    since, last = frames[-1].at, keys(frames[-1])
     for frame in reversed(frames):
-        if frame.lines[part] != lines:
+        if keys(frame) != last:
             break
         since = frame.at
     return since

@@ -257,7 +257,8 @@ async def settled(pilot: Pilot[Any]) -> None:
         ]
         if running:
             await asyncio.wait(running)
-        quiet = 0 if running else quiet + 1
+        typed_ahead = isinstance(app, BifrostApp) and bool(app._typed_ahead)
+        quiet = 0 if running or typed_ahead else quiet + 1
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:

@@ -351,6 +351,15 @@ async def test_a_paste_with_an_escape_character_leaves_nothing() -> None:
         assert "escape character" in "\n".join(drawn(app.field))
 
 
+async def test_a_paste_that_was_no_text_is_refused_whole() -> None:
+    app = FieldApp()
+    async with app.run_test() as pilot:
+        await pilot.press("^", "x")
+        await paste(pilot, "abc\ufffddef")
+        assert app.changes == [1, 2]
+        assert "no UTF-8 text" in "\n".join(drawn(app.field))
+
+
 # What it says
 
 

@@ -80,8 +80,11 @@ def test_nothing_for_who_is_no_member(filled: Cli, monkeypatch: pytest.MonkeyPat
 
 def test_tab_makes_and_migrates_nothing(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
+    before = sorted(database_file().parent.iterdir())
     assert offered("configs list --org ") == []
     assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0000",)]
+    # A migration begins with a copy.
+    assert sorted(database_file().parent.iterdir()) == before
     monkeypatch.setenv("BIFROST_SECRET_KEY", "short")
     assert offered("configs list --org ") == []
     gone = filled.home / "nowhere" / "none.db"

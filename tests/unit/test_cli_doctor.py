@@ -146,7 +146,9 @@ def test_counts_and_chain(well: Cli) -> None:
 
 def test_an_older_schema_is_told_and_not_migrated(well: Cli) -> None:
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
+    before = sorted(database_file().parent.iterdir())
     assert found(well)["schema"]["level"] == "warning"
+    assert sorted(database_file().parent.iterdir()) == before
     assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0000",)]
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '9999'")
     assert "newer Bifrost TUI" in found(well)["database"]["what"]

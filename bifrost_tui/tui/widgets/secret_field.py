@@ -34,6 +34,10 @@ _ESCAPE_REFUSED = (
     "Not taken. The paste holds an escape character, and a terminal does not hand that over whole."
     " The field is empty again. Store the value through the command instead."
 )
+_NOT_TEXT_REFUSED = (
+    "Not taken. The paste holds bytes that are no UTF-8 text. Encode it first (base64, for"
+    " example)."
+)
 _BACKSPACE = frozenset({"backspace", "shift+backspace"})
 # Kept from the screen: its binding for Ctrl+C copies what is selected.
 _UNANSWERED = frozenset(f"{held}+{letter}" for held in ("ctrl", "super") for letter in "acx")
@@ -203,6 +207,8 @@ class SecretField(Widget, can_focus=True):
             # What follows an escape arrives as keys before the paste does: what is held is not it.
             self.clear()
             self.show_problem(_ESCAPE_REFUSED)
+        elif "\ufffd" in text:
+            self.show_problem(_NOT_TEXT_REFUSED)
         elif text:
             self._take(text)
 
