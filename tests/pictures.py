@@ -28,7 +28,7 @@ from bifrost_tui.settings import KEY_VARIABLE, Settings, ThemeName, load_setting
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.tui.app import BifrostApp
-from tests.support import KEY, START, HandClock
+from tests.support import KEY, HandClock
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 ALICE = Access("alice", "10.1.4.7")

@@ -10,6 +10,7 @@ import pytest
 
 from bifrost_tui.cli.base import Start
 from bifrost_tui.settings import load_settings
+from bifrost_tui.store import migrate
 from tests.support import ALICE, KEY, NEW_KEY, by_hand, events, plain, planted, secret
 from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
 
@@ -144,11 +145,19 @@ def test_counts_and_chain(well: Cli) -> None:
     assert "from event 3 on" in checks["audit"]["what"]
 
 
-def test_an_older_schema_is_told_and_not_migrated(well: Cli) -> None:
+def test_an_older_schema_is_told_and_not_migrated(
+    well: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
-    before = sorted(database_file().parent.iterdir())
+    migrations = []
+
+    def upgrade(*given: object) -> tuple[str, ...]:
+        migrations.append(given)
+        return ()
+
+    monkeypatch.setattr(migrate, "upgrade", upgrade)
     assert found(well)["schema"]["level"] == "warning"
-    assert sorted(database_file().parent.iterdir()) == before
+    assert migrations == []
     assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0000",)]
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '9999'")
     assert "newer Bifrost TUI" in found(well)["database"]["what"]

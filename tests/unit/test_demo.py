@@ -342,6 +342,9 @@ def test_some_global_ones_are_inherited_and_some_are_shadowed(scale: Scale) -> N
     standings = Counter(view.standing for view in listed(scale.repository, ALICE, biggest))
     assert standings[Standing.INHERITED] > 100
     assert standings[Standing.SHADOWS] >= 10
+    # However many an organization gets, it gets none of these.
+    shared = [view for view in scale.views if view.scope == GLOBAL_SCOPE]
+    assert sum(view.key.endswith("_0000") for view in shared) == len(shared) // 2
 
 
 @pytest.mark.parametrize(("configs", "calls"), [(4321, 101), (250, 125), (1, 1)])

@@ -63,6 +63,13 @@ def test_what_is_seen(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
+@pytest.mark.xfail(strict=True, reason="marks that draw nothing are taken for marks that draw")
+@pytest.mark.parametrize("character", "\U000e0100\U000e01ef\u180b\u180d\u180f")
+def test_a_mark_that_draws_nothing_is_written_out(character: str) -> None:
+    """Two organizations with it and without it would look the same."""
+    assert visible(f"Acme{character}") == f"Acme{ascii(character)[1:-1]}"
+
+
 @given(ANY)
 @example("\x1b[31m\u202e\n")
 def test_what_is_seen_is_drawn_and_stays_so(text: str) -> None:

@@ -225,6 +225,11 @@ def test_the_counts_follow_every_change(repository: Repository, clock: HandClock
     empty = configs.add(ALICE, acme, secret("empty"))
     assert counted() == (3, 2, 1, 1)
     configs.delete(ALICE, empty)
+    assert counted() == (2, 1, 0, 0)
+    empty = configs.add(ALICE, acme, secret("empty"))
+    empty = configs.rotate(ALICE, empty, EnteredSecret("filled"))
+    assert counted() == (3, 2, 1, 0)
+    configs.delete(ALICE, empty)
     configs.delete(ALICE, own)
     assert counted() == (1, 0, 0, 0)
 

@@ -128,6 +128,17 @@ def test_what_is_rare_is_not_looked_for_in_every_row(
         assert whole == []
 
 
+def test_what_shadows_is_looked_for_along_global(big: Repository, biggest: Scope) -> None:
+    wanted = ConfigList(biggest, parse_filter("is:shadows type:secret"))
+    for ask in (
+        lambda: big.configs.count(ALICE, wanted),
+        lambda: big.configs.page(ALICE, wanted, offset=0, limit=10),
+    ):
+        own = [line for line in plans(big, ask) if line.startswith("SEARCH own")]
+        assert own
+        assert all("(scope_id=? AND key=?)" in line for line in own), own
+
+
 def test_what_wants_attention_is_counted_from_the_indexes_of_it(
     big: Repository, biggest: Scope
 ) -> None:

@@ -571,6 +571,7 @@ class Story(RuleBasedStateMachine):
         assert_nowhere([MARK], [Path(self.folder.name)])
 
 
+@pytest.mark.timeout(400)
 def test_the_repository_does_what_the_model_says() -> None:
     # A quarter of what other properties get: a story costs as much as many examples.
     stories = settings().max_examples // 4

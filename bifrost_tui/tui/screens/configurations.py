@@ -97,6 +97,7 @@ class ConfigurationsScreen(DataScreen[None]):
         self._source = ConfigSource(ConfigList(scope))
         self._generation = 0
         self._counts: ScopeCounts | None = None
+        self._counts_due = False
         self._history_of: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -136,11 +137,17 @@ class ConfigurationsScreen(DataScreen[None]):
         """Read counts and list again; the cursor stays on its key, or goes to ``key``."""
         current: ConfigView | None = self.table.current
         self._history_of = None
-        self.ask(
-            lambda: self.repository.organizations.counts(self.access, self._scope),
-            self._show_counts,
-        )
+        self._counts_due = True
         self._list(key or (current.key if current else None), quiet=False)
+
+    def _read_counts(self) -> None:
+        """Read the counts where they are due: the lines come first."""
+        if self._counts_due:
+            self._counts_due = False
+            self.ask(
+                lambda: self.repository.organizations.counts(self.access, self._scope),
+                self._show_counts,
+            )
 
     def _list(self, key: str | None, *, quiet: bool) -> None:
         """Show the list as it is filtered now, from the line of ``key`` on where it is given."""
@@ -150,6 +157,7 @@ class ConfigurationsScreen(DataScreen[None]):
             )
         except InvalidInputError as error:
             self.say(error.message, "warning")
+            self._read_counts()
             return
         if quiet:
             self.query_one(Status).clear()
@@ -175,6 +183,7 @@ class ConfigurationsScreen(DataScreen[None]):
         self._generation = self.table.reset(least, cursor=at)
         self.table.put_page(self._generation, page.offset // _PAGE, page.rows)
         self.call_after_refresh(self.filter_bar.prepare)
+        self.call_after_refresh(self._read_counts)
         if len(page.rows) < _PAGE and page.rows:
             self._counted(source, least)
             return
