@@ -58,7 +58,8 @@ class AuditChain:
             .order_by(audit_event.c.sequence.desc())
             .limit(1)
         ).one_or_none()
-        sequence, chain_hash = (last.sequence, last.chain_hash) if last else (0, _START)
+        # A text whatever stands there: what was tampered with is for verify() to find.
+        sequence, chain_hash = (last.sequence, str(last.chain_hash)) if last else (0, _START)
         now = self._clock()
         rows = []
         for told in events:

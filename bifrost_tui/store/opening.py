@@ -149,7 +149,7 @@ def _verifiers(connection: Connection) -> list[Sealed]:
     rows = connection.execute(
         select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
     )
-    return [Sealed(row.token, row.key_id) for row in rows]
+    return [Sealed(row.token or "", row.key_id) for row in rows if row.key_id]
 
 
 def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings) -> RootSecret:

@@ -16,6 +16,19 @@ from bifrost_tui.store.views import (
     Standing,
     State,
 )
+from bifrost_tui.tui.widgets.paged_table import Column
+
+CONFIG_COLUMNS = (
+    Column("key", "Key", 20, grow=3, max_width=48),
+    Column("type", "Type", 7),
+    Column("value", "Value", 14, grow=2, max_width=60),
+    Column("scope", "Scope", 10, drop=4),
+    Column("integration", "Integration", 13, drop=3),
+    Column("fingerprint", "Fingerprint", 12, drop=2),
+    Column("age", "Age", 8, right=True),
+    Column("by", "By", 9, drop=1),
+)
+"""The columns of a list of configs; the narrow terminal drops By first, Scope last."""
 
 NEEDS_VALUE = "○ needs value"
 UNREADABLE = "× unreadable"

@@ -106,6 +106,16 @@ def test_an_event_that_nobody_could_have_written_is_found(
     assert told.audit.verify() == ChainReport(4, 5)
 
 
+@pytest.mark.parametrize("value", ["é" * 64, "", b"\xff", 7])
+def test_work_goes_on_after_an_event_that_was_tampered_with(
+    told: Repository, acme: Scope, value: object
+) -> None:
+    by_hand(told, "UPDATE audit_event SET chain_hash = ? WHERE sequence = 8", value)
+    told.configs.add(ALICE, acme, plain("new"))
+    assert len(events(told)) == 9
+    assert told.audit.verify() == ChainReport(7, 8)
+
+
 @pytest.mark.parametrize("sequence", [1, 2, 5, 7])
 def test_a_deleted_event_is_found(told: Repository, sequence: int) -> None:
     by_hand(told, "DELETE FROM audit_event WHERE sequence = ?", sequence)

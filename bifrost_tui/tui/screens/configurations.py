@@ -18,24 +18,14 @@ from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.requests import ConfigList
 from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts, Standing
 from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.cells import config_cell, config_row_style, counts_text
+from bifrost_tui.tui.cells import CONFIG_COLUMNS, config_cell, config_row_style, counts_text
 from bifrost_tui.tui.config_source import ConfigSource
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
-from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
+from bifrost_tui.tui.widgets.paged_table import PagedTable
 
 _PAGE = 100
-_COLUMNS = (
-    Column("key", "Key", 20, grow=3, max_width=48),
-    Column("type", "Type", 7),
-    Column("value", "Value", 14, grow=2, max_width=60),
-    Column("scope", "Scope", 10, drop=4),
-    Column("integration", "Integration", 13, drop=3),
-    Column("fingerprint", "Fingerprint", 12, drop=2),
-    Column("age", "Age", 8, right=True),
-    Column("by", "By", 9, drop=1),
-)
 _ON_A_ROW = ("open", "edit", "rotate", "delete", "shadow")
 
 
@@ -107,7 +97,7 @@ class ConfigurationsScreen(DataScreen[None]):
             yield SplitLine(id="facts")
             yield FilterBar()
         yield PagedTable[ConfigView](
-            _COLUMNS,
+            CONFIG_COLUMNS,
             lambda view, column: config_cell(view, column, self.bifrost.clock()),
             row_style=config_row_style,
             page_size=_PAGE,
