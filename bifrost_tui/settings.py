@@ -17,6 +17,7 @@ KEY_VARIABLE = "BIFROST_SECRET_KEY"
 KEY_FILE_VARIABLE = "BIFROST_SECRET_KEY_FILE"
 THEME_VARIABLE = "BIFROST_THEME"
 CREDENTIAL = "bifrost_secret_key"
+FROM_SYSTEMD = "systemd credential"
 
 ThemeName = Literal["dark", "light", "terminal"]
 THEMES: tuple[ThemeName, ...] = ("dark", "light", "terminal")
@@ -65,7 +66,21 @@ class Settings:
 def sqlite_path(url: str) -> Path | None:
     """Return the file behind an SQLite URL, made absolute; ``None`` for other engines."""
     match = re.match(r"sqlite(?:\+pysqlite)?:///(.+)\Z", url, re.DOTALL)
-    return Path(match.group(1)).expanduser().absolute() if match else None
+    return _expanded(match.group(1), DATABASE_VARIABLE).absolute() if match else None
+
+
+def _expanded(path: str, variable: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise SettingsError(f"{variable} names the home of a user who does not exist.") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be looked for: {error.strerror}.") from None
 
 
 def shown_url(url: str) -> str:
@@ -152,12 +167,14 @@ def _key_source(environ: Mapping[str, str], key_file: Path) -> KeySource | None:
     if KEY_VARIABLE in environ:
         return KeySource(KEY_VARIABLE, text=environ[KEY_VARIABLE])
     if KEY_FILE_VARIABLE in environ:
-        return KeySource(KEY_FILE_VARIABLE, path=Path(environ[KEY_FILE_VARIABLE]).expanduser())
+        return KeySource(
+            KEY_FILE_VARIABLE, path=_expanded(environ[KEY_FILE_VARIABLE], KEY_FILE_VARIABLE)
+        )
     if credentials := environ.get("CREDENTIALS_DIRECTORY"):
         path = Path(credentials) / CREDENTIAL
-        if path.exists():
-            return KeySource("systemd credential", path=path)
-    return KeySource("key file", path=key_file) if key_file.exists() else None
+        if _is_there(path):
+            return KeySource(FROM_SYSTEMD, path=path)
+    return KeySource("key file", path=key_file) if _is_there(key_file) else None
 
 
 def _theme(environ: Mapping[str, str], file: Path) -> ThemeName:

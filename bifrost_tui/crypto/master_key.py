@@ -11,7 +11,7 @@ from pathlib import Path
 from bifrost_tui.crypto.derivation import derive
 from bifrost_tui.display import MASK
 from bifrost_tui.errors import MasterKeyMissingError, MasterKeyRefusedError
-from bifrost_tui.settings import KeySource
+from bifrost_tui.settings import FROM_SYSTEMD, KeySource
 
 SHORTEST = 32
 """The fewest characters that a master key may have."""
@@ -56,7 +56,8 @@ def load_master_keys(source: KeySource) -> tuple[MasterKey, ...]:
 
     """
     if source.path is not None:
-        return _parse(_read_key_file(source.path).split("\n"), str(source.path), "line")
+        text = _read_key_file(source.path, credential=source.name == FROM_SYSTEMD)
+        return _parse(text.split("\n"), str(source.path), "line")
     return _parse((source.text or "").split(","), source.name, "key")
 
 
@@ -91,13 +92,13 @@ def _problem(text: str) -> str:
     return ""
 
 
-def _read_key_file(path: Path) -> str:
+def _read_key_file(path: Path, *, credential: bool) -> str:
     """Read a key file that nobody else can read; looked at and read through one descriptor."""
     try:
         # Without waiting: a pipe would otherwise keep the program until somebody writes into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
         try:
-            _check_key_file(path, os.fstat(descriptor))
+            _check_key_file(path, os.fstat(descriptor), credential=credential)
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(_FILE_LIMIT + 1)
         finally:
@@ -117,10 +118,13 @@ def _read_key_file(path: Path) -> str:
     raise MasterKeyRefusedError(f"The key file {path} is not UTF-8 text. {_RULE}")
 
 
-def _check_key_file(path: Path, status: os.stat_result) -> None:
+def _check_key_file(path: Path, status: os.stat_result, *, credential: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise MasterKeyRefusedError(f"The key file {path} is no regular file.")
-    if status.st_mode & 0o077:
+    # systemd hands a credential to a unit's user through the group bits of an access list; its
+    # folder is closed to everybody else.
+    others = 0o037 if credential else 0o077
+    if status.st_mode & others:
         raise MasterKeyRefusedError(
             f"The key file {path} is open to others (mode {status.st_mode & 0o777:04o})."
             f" Run: chmod 600 {path}"

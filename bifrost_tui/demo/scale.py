@@ -24,6 +24,7 @@ GLOBAL_MOST = 400
 
 _ENVIRONMENTS = ("dev", "prod", "qa", "staging", "test")
 _ACTORS = ("alice", "bob", "carol", "dave", "erin")
+_PERIODS = (None, 90, 180, 365)
 
 
 class _Service(NamedTuple):
@@ -80,7 +81,26 @@ _PURPOSES = (
     _Purpose("webhook_secret", ConfigType.SECRET, ""),
     _Purpose("zone", ConfigType.STRING, "{service}.example.com"),
 )
-_COMBINATIONS = tuple(product(_SERVICES, _ENVIRONMENTS, _PURPOSES))
+
+
+class _Pattern(NamedTuple):
+    """What all configs have in common whose keys differ in their number only."""
+
+    key: str
+    type: ConfigType
+    value: str
+    integration: str | None
+
+
+_PATTERNS = tuple(
+    _Pattern(
+        f"{service.name}_{environment}_{purpose.name}_",
+        purpose.type,
+        purpose.value.replace("{service}", service.name),
+        service.integration,
+    )
+    for service, environment, purpose in product(_SERVICES, _ENVIRONMENTS, _PURPOSES)
+)
 
 _FIRST = (
     *("Alder", "Amber", "Beacon", "Birch", "Canyon", "Cedar", "Cobalt", "Copper", "Delta"),
@@ -174,43 +194,37 @@ class _Maker:
 
         Every other ``shared`` one has a key that no organization gets, and is inherited by all.
         """
-        start = self._random.randrange(len(_COMBINATIONS))
+        start = self._random.randrange(len(_PATTERNS))
         before, suffix = -1, 0
         for index in range(number):
-            # Spread evenly over all combinations; where there are more configs, numbered.
-            place = (index * len(_COMBINATIONS) + start) // number
+            # Spread evenly over all patterns; where there are more configs, numbered.
+            place = (index * len(_PATTERNS) + start) // number
             suffix = suffix + 1 if place == before else index % 2 if shared else 1
             before = place
-            yield self._config(*_COMBINATIONS[place], suffix)
+            yield self._config(_PATTERNS[place], suffix)
             self._made += 1
             if self._progress is not None and self._made in (self._next, self._total):
                 self._progress(self._made)
                 self._next += self._step
 
-    def _config(
-        self, service: _Service, environment: str, purpose: _Purpose, number: int
-    ) -> BulkConfig:
-        random = self._random
-        key = f"{service.name}_{environment}_{purpose.name}_{number:04}"
-        days = random.random() * 800
-        if purpose.type is not ConfigType.SECRET:
-            value = purpose.value.replace("{service}", service.name)
-            draft = ConfigDraft(
-                key,
-                purpose.type,
-                value=value.replace("{number}", str(number)),
-                integration=service.integration,
-            )
-        else:
-            every = random.choice((None, 90, 180, 365))
-            # One in twenty is overdue.
-            days = days if every is None else random.random() * every * 1.05
-            needs_value = random.random() < 0.005
-            draft = ConfigDraft(
-                key,
-                purpose.type,
-                secret=None if needs_value else EnteredSecret(f"{random.getrandbits(160):040x}"),
-                integration=service.integration,
-                rotate_every_days=every,
-            )
-        return BulkConfig(draft, self._now - timedelta(days=days), random.choice(_ACTORS))
+    def _config(self, pattern: _Pattern, number: int) -> BulkConfig:
+        # Scaled by hand: a million choices take seconds.
+        chance = self._random.random
+        key = f"{pattern.key}{number:04}"
+        by = _ACTORS[int(chance() * len(_ACTORS))]
+        if pattern.type is not ConfigType.SECRET:
+            value = pattern.value.replace("{number}", str(number))
+            draft = ConfigDraft(key, pattern.type, value=value, integration=pattern.integration)
+            return BulkConfig(draft, self._now - timedelta(chance() * 800), by)
+        every = _PERIODS[int(chance() * len(_PERIODS))]
+        # One in twenty is overdue.
+        days = chance() * (every * 1.05 if every else 800)
+        needs_value = chance() < 0.005
+        draft = ConfigDraft(
+            key,
+            pattern.type,
+            secret=None if needs_value else EnteredSecret(f"{self._random.getrandbits(160):040x}"),
+            integration=pattern.integration,
+            rotate_every_days=every,
+        )
+        return BulkConfig(draft, self._now - timedelta(days), by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from tests.benchmarks.support import (
@@ -37,7 +38,7 @@ def benchmark(plan: Plan) -> list[Result]:
     many = plan.many
     sizes = {"few": database(plan, FEW), "many": database(plan, many)}
     opened = in_turn(
-        max(plan.runs // 2, 3), {name: lambda e=env: _open(e) for name, env in sizes.items()}
+        max(plan.runs // 2, 3), {name: partial(_open, env) for name, env in sizes.items()}
     )
     few, lots = opened["few"], opened["many"]
     names = f"{many:,} : {FEW:,}"
@@ -60,7 +61,7 @@ def benchmark(plan: Plan) -> list[Result]:
             presses = plan.presses if name == "cursor" else min(plan.presses, 20)
             took = in_turn(
                 presses,
-                {"few": lambda k=key: _press(small, k), "many": lambda k=key: _press(large, k)},
+                {"few": partial(_press, small, key), "many": partial(_press, large, key)},
             )
             results.append(
                 compared(GROUP, f"{name} key, {names}", took["many"], took["few"], _SAME)

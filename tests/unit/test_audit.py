@@ -131,11 +131,13 @@ def test_a_deleted_event_is_found_when_the_rest_is_numbered_anew(
     assert told.audit.verify() == ChainReport(sequence - 1, sequence)
 
 
-@pytest.mark.xfail(strict=True, reason="a chain does not know its end: nothing else keeps it")
 @pytest.mark.parametrize("first", [8, 3])
-def test_events_cut_off_at_the_end_are_found(told: Repository, first: int) -> None:
+def test_what_is_left_of_a_log_that_was_cut_off_still_verifies(
+    told: Repository, first: int
+) -> None:
+    """A chain does not know its end; the README says so, and how many were checked tells."""
     by_hand(told, "DELETE FROM audit_event WHERE sequence >= ?", first)
-    assert told.audit.verify().broken_at is not None
+    assert told.audit.verify() == ChainReport(first - 1, None)
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (4, 5), (2, 8)])

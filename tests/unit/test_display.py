@@ -63,7 +63,6 @@ def test_what_is_seen(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
-@pytest.mark.xfail(strict=True, reason="marks that draw nothing are taken for marks that draw")
 @pytest.mark.parametrize("character", "\U000e0100\U000e01ef\u180b\u180d\u180f")
 def test_a_mark_that_draws_nothing_is_written_out(character: str) -> None:
     """Two organizations with it and without it would look the same."""

@@ -20,6 +20,7 @@ from bifrost_tui.crypto.master_key import (
 from bifrost_tui.errors import MasterKeyError, MasterKeyMissingError, MasterKeyRefusedError
 from bifrost_tui.settings import (
     CREDENTIAL,
+    FROM_SYSTEMD,
     KEY_FILE_VARIABLE,
     KEY_VARIABLE,
     KeySource,
@@ -313,3 +314,20 @@ def test_a_key_file_that_could_not_be_written_whole_is_not_there(
         write_key_file(tmp_path / "secret.key", KEY)
     assert_silent(raised.value, [KEY])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "fits"), [(0o400, True), (0o440, True), (0o444, False), (0o460, False)]
+)
+def test_a_systemd_credential_may_carry_the_group_bits_of_its_access_list(
+    tmp_path: Path, mode: int, fits: bool
+) -> None:
+    path = tmp_path / "bifrost_secret_key"
+    path.write_text("k" * 40)
+    path.chmod(mode)
+    source = KeySource(FROM_SYSTEMD, path=path)
+    if fits:
+        assert len(load_master_keys(source)) == 1
+    else:
+        with pytest.raises(MasterKeyRefusedError, match="open to others"):
+            load_master_keys(source)

@@ -120,7 +120,8 @@ class PageCache(Generic[RowT]):
         self._pages[page] = _Page(tuple(rows[: self.page_size]), asked)
         # What nobody waits for any more may stay where there is room, and goes first.
         self._pages.move_to_end(page, last=page in self._near)
-        for old in [page for page in self._pages if page not in self._visible]:
+        # What would at once be asked for again stays, however little room there is.
+        for old in [page for page in self._pages if page not in self._near]:
             if len(self._pages) <= self.capacity:
                 break
             del self._pages[old]
