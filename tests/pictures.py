@@ -19,8 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from textual.pilot import Pilot
-
 from bifrost_tui.crypto.cipher import DatabaseRoot
 from bifrost_tui.crypto.verifier import RootSecret
 from bifrost_tui.demo import create_story
@@ -29,6 +27,7 @@ from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.tui.app import BifrostApp
 from tests.support import KEY, HandClock
+from tests.tui.screens_support import press, settled
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 ALICE = Access("alice", "10.1.4.7")
@@ -80,18 +79,10 @@ async def svg_of(picture: Picture, settings: Settings) -> str:
     async with app.run_test(size=picture.size) as pilot:
         await settled(pilot)
         for key in picture.keys:
-            await pilot.press(key)
-            await settled(pilot)
+            await press(pilot, key)
         svg = app.export_screenshot(title="Bifrost TUI")
     app.close_database()
     return svg
-
-
-async def settled(pilot: Pilot[int]) -> None:
-    """Wait until nothing is asked any more and everything is drawn."""
-    for _ in range(3):
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
 
 
 def comparable(svg: str) -> str:

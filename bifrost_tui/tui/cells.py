@@ -77,6 +77,15 @@ def counts_text(counts: ScopeCounts, *, own_only: bool) -> Text:
     return text
 
 
+def found_text(found: int | None, counts: ScopeCounts | None, *, own_only: bool) -> str:
+    """Say how many of how many a filter lets through, as far as the numbers are there."""
+    if found is None:
+        return ""
+    if counts is None:
+        return f"{found:,}"
+    return f"{found:,} of {counts.own if own_only else counts.effective:,}"
+
+
 def organization_cell(view: OrganizationView, column: str, now: datetime) -> Text:
     """Return one cell of the list of organizations."""
     match column:

@@ -9,17 +9,17 @@ Here the next key waits until the one before has had its effect.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from textual import events
 from textual.message_pump import MessagePump
+from textual.timer import Timer
 
 from bifrost_tui.tui.safe_app import ReturnT, SafeApp
 
-_PATIENCE = 0.25
-"""Seconds after which a key is taken for obeyed: its widget may have gone with its screen."""
+_GLANCE = 0.25
+"""Seconds between two looks at a key that others wait behind."""
+_PATIENCE = 20
+"""Looks after which a widget that does not get to the key is passed by: it hangs."""
 
 
 class OrderedApp(SafeApp[ReturnT]):
@@ -28,7 +28,13 @@ class OrderedApp(SafeApp[ReturnT]):
     def __init__(self) -> None:
         super().__init__()
         self._typed_ahead: deque[events.Key | events.Paste] = deque()
-        self._obeying: object | None = None
+        self._turn: _Turn | None = None
+        self._watch: Timer | None = None
+
+    @property
+    def is_obeying(self) -> bool:
+        """Whether a key has still to take its effect."""
+        return self._turn is not None or bool(self._typed_ahead)
 
     async def on_event(self, event: events.Event) -> None:
         """Let input wait for its turn."""
@@ -36,37 +42,65 @@ class OrderedApp(SafeApp[ReturnT]):
             await super().on_event(event)
             return
         self._typed_ahead.append(event)
-        if self._obeying is None:
+        if self._turn is None:
             await self._obey_next()
-        else:
-            self.set_timer(_PATIENCE, lambda turn=self._obeying: self._obeyed(turn))
+        elif self._watch is None:
+            self._watch = self.set_interval(_GLANCE, self._look)
 
     async def _obey_next(self) -> None:
         event = self._typed_ahead.popleft()
-        turn = self._obeying = object()
-        way = self._way_up()
+        turn = self._turn = _Turn(self, self._way_up())
         await super().on_event(event)
-        self._follow(way, turn, self._follow_effect)
+        self._follow(turn)
 
     def _way_up(self) -> deque[MessagePump]:
         target = self.focused or self.screen
         return deque([target, *target.ancestors])
 
-    def _follow(
-        self, way: deque[MessagePump], turn: object, then: Callable[[object], object]
-    ) -> None:
-        """Go the way that the key goes, behind it: through each queue up to the app's."""
-        while way:
-            if way.popleft().call_later(self._follow, way, turn, then):
+    def _follow(self, turn: _Turn) -> None:
+        """Go the way that the key goes, behind it: through each queue up to the app's.
+
+        Then go it once more: a widget's own message, and the focus of what it opened, follow too.
+        """
+        if turn is not self._turn:
+            return
+        if not turn.way and not turn.again:
+            turn.again = True
+            turn.way = self._way_up()
+        turn.looks = 0
+        while turn.way:
+            turn.at = turn.way.popleft()
+            if turn.at.call_later(self._follow, turn):
                 return
-        then(turn)
+        self.call_later(self._obeyed, turn)
 
-    def _follow_effect(self, turn: object) -> None:
-        """Go it once more: a widget's own message, and the focus of what it opened, follow too."""
-        self._follow(self._way_up(), turn, partial(self.call_later, self._obeyed))
+    async def _obeyed(self, turn: _Turn) -> None:
+        if turn is not self._turn:
+            return
+        self._turn = None
+        if self._typed_ahead:
+            await self._obey_next()
+        elif self._watch is not None:
+            self._watch.stop()
+            self._watch = None
 
-    async def _obeyed(self, turn: Any) -> None:
-        if turn is self._obeying:
-            self._obeying = None
-            if self._typed_ahead:
-                await self._obey_next()
+    def _look(self) -> None:
+        """Go on where a widget has gone with the key in its queue, or hangs."""
+        turn = self._turn
+        if turn is None:
+            return
+        turn.looks += 1
+        if not turn.at.is_running or turn.looks > _PATIENCE:
+            # What still waits in a queue that hangs must find its turn over.
+            self._turn = _Turn(self, turn.way, again=turn.again)
+            self._follow(self._turn)
+
+
+class _Turn:
+    """One key on its way."""
+
+    def __init__(self, at: MessagePump, way: deque[MessagePump], *, again: bool = False) -> None:
+        self.at = at
+        self.way = way
+        self.again = again
+        self.looks = 0

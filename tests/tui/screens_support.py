@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.keys import _character_to_key
+from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
 from bifrost_tui.crypto.cipher import DatabaseRoot
@@ -30,6 +32,7 @@ from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope
 from bifrost_tui.tui.app import BifrostApp
+from bifrost_tui.tui.input_order import OrderedApp
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 from tests.support import (
     ALICE,
@@ -245,32 +248,54 @@ async def settled(pilot: Pilot[Any]) -> None:
     """Wait until no worker runs and nothing is left to be handed over or drawn."""
     app, quiet = pilot.app, 0
     # A worker's answer may ask the next question: all must be quiet for a while.
-    while quiet < 2:
-        await pilot.pause()
-        for screen in app.screen_stack:
-            # The pilot waits for the topmost screen alone; those beneath take answers too.
-            reached = asyncio.Event()
-            if screen.call_later(reached.set):
-                await reached.wait()
+    while quiet < 3:
+        pumps = [pump for screen in app.screen_stack for pump in screen.walk_children()]
+        await _reached([app, *app.screen_stack, *pumps])
+        app.screen._on_timer_update()
         running = [
             asyncio.ensure_future(worker.wait()) for worker in app.workers if not worker.is_finished
         ]
         if running:
             await asyncio.wait(running)
-        typed_ahead = isinstance(app, BifrostApp) and bool(app._typed_ahead)
-        quiet = 0 if running or typed_ahead else quiet + 1
+        busy = running or any(pump.message_queue_size for pump in (app, *app.screen_stack, *pumps))
+        typed_ahead = isinstance(app, OrderedApp) and app.is_obeying
+        quiet = 0 if busy or typed_ahead else quiet + 1
+
+
+async def _reached(pumps: Sequence[MessagePump]) -> None:
+    """Wait until all that is in the queues of widgets now has been handled."""
+    waiting = []
+    for pump in pumps:
+        reached = asyncio.Event()
+        if pump.call_later(reached.set):
+            waiting.append((pump, asyncio.ensure_future(reached.wait())))
+    while waiting:
+        await asyncio.wait([handled for _, handled in waiting], timeout=0.02)
+        for pump, handled in waiting:
+            if not pump.is_running:  # gone, with what was in its queue
+                handled.cancel()
+        waiting = [(pump, handled) for pump, handled in waiting if not handled.done()]
+
+
+def send_key(pilot: Pilot[Any], key: str) -> None:
+    """Send a key as a terminal does."""
+    character = {"space": " ", "slash": "/", "question_mark": "?"}.get(key)
+    if len(key) == 1:
+        key, character = (key if key.isalnum() else _character_to_key(key)), key
+    pilot.app.post_message(events.Key(key, character))
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
     """Press keys one after another, each when the one before has done all that it does."""
     for key in keys:
-        await pilot.press(key)
+        send_key(pilot, key)
         await settled(pilot)
 
 
 async def write(pilot: Pilot[Any], text: str) -> None:
     """Type a text into what has the focus."""
-    await pilot.press(*text)
+    for character in text:
+        send_key(pilot, character)
     await settled(pilot)
 
 

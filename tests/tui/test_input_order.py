@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from bifrost_tui.errors import NotFoundError
 from bifrost_tui.store.values import ConfigType
+from bifrost_tui.tui import input_order
+from bifrost_tui.tui.input_order import OrderedApp
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from tests.support import ALICE, opened
 from tests.tui.screens_support import World, a_world, app_over, configurations, settled
@@ -37,8 +41,9 @@ async def burst(pilot: Pilot[Any], *parts: str | events.Paste) -> None:
         else:
             for character in part:
                 pilot.app.post_message(events.Key(character, character))
-    app: Any = pilot.app
-    while app._typed_ahead or app._obeying is not None:
+    app = pilot.app
+    assert isinstance(app, OrderedApp)
+    while app.is_obeying:
         await asyncio.wait_for(pilot.pause(), 30)
     await settled(pilot)
 
@@ -90,3 +95,44 @@ async def test_a_key_whose_widget_goes_does_not_hold_up_the_next(world: World) -
         for _ in range(3):
             await burst(pilot, "a", "escape", "a", "escape")
         configurations(pilot)
+
+
+class Hanging(Static, can_focus=True):
+    """A widget whose handler of a key does not end."""
+
+    async def on_key(self, event: events.Key) -> None:
+        if event.key == "h":
+            await asyncio.Event().wait()
+
+
+class HangingApp(OrderedApp[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+t", "note", priority=True)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted = 0
+        self.noted_twice = asyncio.Event()
+
+    def compose(self) -> ComposeResult:
+        yield Hanging("hangs")
+
+    def action_note(self) -> None:
+        self.noted += 1
+        if self.noted == 2:
+            self.noted_twice.set()
+
+
+async def test_a_widget_that_hangs_does_not_take_the_keyboard_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(input_order, "_GLANCE", 0.01)
+    monkeypatch.setattr(input_order, "_PATIENCE", 3)
+    app = HangingApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        for key in ("h", "ctrl+t", "ctrl+t"):
+            app.post_message(events.Key(key, None))
+        await app.noted_twice.wait()
+        for task in asyncio.all_tasks():
+            if "Hanging()" in task.get_name():
+                task.cancel()

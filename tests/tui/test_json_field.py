@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from bifrost_tui.display import visible
 from bifrost_tui.tui.widgets.json_field import JsonField
+from tests.tui.screens_support import press, settled
 
 MESSAGE = "Expecting ',' delimiter: [/x]"
 
@@ -38,7 +39,7 @@ async def test_it_points_at_an_error_and_says_it_beneath() -> None:
     app = JsonApp('{"a": 1,\n "b" 2}')
     async with app.run_test() as pilot:
         app.field.point_at(2, 6, MESSAGE)
-        await pilot.pause()
+        await settled(pilot)
         assert app.focused is app.field
         assert app.field.cursor_location == (1, 5)
         assert f"× {MESSAGE}" in drawn(app.field)[-1]
@@ -50,15 +51,15 @@ async def test_the_message_goes_with_the_next_edit_and_not_before(keys: list[str
     app = JsonApp('{"a" 1}')
     async with app.run_test() as pilot:
         app.field.focus()
-        await pilot.press("space")
+        await press(pilot, "space")
         # The news of that edit is still on its way when the message is set.
         app.field.insert(" ")
         app.field.point_at(1, 6, MESSAGE)
-        await pilot.pause()
-        await pilot.press("left", "right", "up", "tab", "shift+tab")
+        await settled(pilot)
+        await press(pilot, "left", "right", "up", "tab", "shift+tab")
         assert MESSAGE in drawn(app.field)[-1]
         app.field.move_cursor((0, 3))
-        await pilot.press(*keys)
+        await press(pilot, *keys)
         assert MESSAGE not in "".join(drawn(app.field))
 
 
@@ -67,13 +68,13 @@ async def test_the_message_goes_when_another_text_is_loaded_or_an_edit_is_undone
     async with app.run_test() as pilot:
         app.field.point_at(1, 4, MESSAGE)
         app.field.text = "[]"
-        await pilot.pause()
+        await settled(pilot)
         assert MESSAGE not in "".join(drawn(app.field))
         app.field.insert("x")
-        await pilot.pause()
+        await settled(pilot)
         app.field.point_at(1, 1, MESSAGE)
         app.field.undo()
-        await pilot.pause()
+        await settled(pilot)
         assert MESSAGE not in "".join(drawn(app.field))
 
 
@@ -87,7 +88,7 @@ async def test_a_place_outside_the_text_is_the_nearest_inside(
     app = JsonApp("{}\n abc"[:6])
     async with app.run_test() as pilot:
         app.field.point_at(line, column, "wrong")
-        await pilot.pause()
+        await settled(pilot)
         assert app.field.cursor_location == place
 
 
@@ -101,7 +102,7 @@ async def test_it_points_where_python_says_the_error_is(text: str) -> None:
             json.loads(app.field.text)
         wrong = raised.value
         app.field.point_at(wrong.lineno, wrong.colno, wrong.msg)
-        await pilot.pause()
+        await settled(pilot)
         lines = app.field.text.split("\n")
         row, column = app.field.cursor_location
         assert sum(len(line) + 1 for line in lines[:row]) + column == wrong.pos
@@ -111,7 +112,7 @@ async def test_the_error_is_scrolled_into_view() -> None:
     app = JsonApp("[\n" + "1,\n" * 40 + "]")
     async with app.run_test() as pilot:
         app.field.point_at(42, 1, "wrong")
-        await pilot.pause()
+        await settled(pilot)
         assert app.field.scroll_offset.y > 20
 
 
@@ -121,7 +122,7 @@ async def test_the_error_is_scrolled_into_view() -> None:
 async def test_it_grows_with_its_text_and_then_scrolls(lines: int, height: int) -> None:
     app = JsonApp("\n".join(["1"] * lines))
     async with app.run_test() as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert app.field.content_size.height == height
         assert app.field.show_vertical_scrollbar == (lines > 10)
 
@@ -130,8 +131,8 @@ async def test_it_grows_while_typing() -> None:
     app = JsonApp("")
     async with app.run_test() as pilot:
         app.field.focus()
-        await pilot.press(*["enter"] * 6)
-        await pilot.pause()
+        await press(pilot, *["enter"] * 6)
+        await settled(pilot)
         assert app.field.content_size.height == 7
 
 
@@ -140,7 +141,7 @@ async def test_tab_leaves(key: str, focused: str) -> None:
     app = JsonApp("[]")
     async with app.run_test() as pilot:
         app.field.focus()
-        await pilot.press(key)
+        await press(pilot, key)
         assert app.focused is not None
         assert app.focused.id == focused
         assert app.field.text == "[]"
@@ -150,7 +151,7 @@ async def test_the_cursor_does_not_blink() -> None:
     app = JsonApp("[]")
     async with app.run_test() as pilot:
         app.field.focus()
-        await pilot.pause()
+        await settled(pilot)
         assert not app.field.cursor_blink
 
 
@@ -158,7 +159,7 @@ async def test_markup_is_text() -> None:
     text = '["[/x][b]y[/b]"]'
     app = JsonApp(text)
     async with app.run_test() as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert text in drawn(app.field)[1]
 
 
@@ -175,14 +176,14 @@ async def test_what_a_terminal_would_obey_is_written_out_however_it_comes_in() -
         assert app.field.text == written
         app.field.clear()
         app.field.focus()
-        await pilot.pause()
+        await settled(pilot)
         app.post_message(events.Paste(obeyed))
-        await pilot.pause()
+        await settled(pilot)
         assert app.field.text == written
         app.field.clear()
         app.post_message(events.Key("right_to_left_override", "\u202e"))
         app.post_message(events.Key("no_break_space", "\u00a0"))
-        await pilot.pause()
+        await settled(pilot)
         assert "\u202e" not in app.field.text
         assert written in JsonField(obeyed).text
 

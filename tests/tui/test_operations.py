@@ -19,7 +19,7 @@ from bifrost_tui.errors import BifrostError, DatabaseBusyError, DatabaseCorruptE
 from bifrost_tui.store import engine
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
-from bifrost_tui.store.views import ConfigPage, ConfigView, Standing, State
+from bifrost_tui.store.views import ConfigPage, ConfigView, ScopeCounts, Standing, State
 from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
@@ -49,6 +49,7 @@ from tests.tui.screens_support import (
     paste,
     press,
     screen_text,
+    send_key,
     settled,
     write,
 )
@@ -506,6 +507,30 @@ async def test_a_filter_narrows_as_it_is_typed(world: World) -> None:
         await press(pilot, "slash")
         await write(pilot, "type:json")
         assert keys(pilot) == ["opening_hours"]
+
+
+async def test_a_filter_counts_what_is_left_whichever_count_comes_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(world) as pilot:
+        before = len(keys(pilot))
+        await press(pilot, "slash")
+        await write(pilot, "max_ret")
+        await press(pilot, "enter", "d", "right")
+        go_on, counts = threading.Event(), world.repository.organizations.counts
+
+        def late(*arguments: Any) -> ScopeCounts:
+            assert go_on.wait(20)
+            return counts(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.repository.organizations, "counts", late)
+            send_key(pilot, "enter")
+            while isinstance(pilot.app.screen, DeleteScreen) or keys(pilot):
+                await pilot.pause()
+            go_on.set()
+            await settled(pilot)
+        assert f"0 of {before - 1}" in words(pilot)
 
 
 async def test_a_bad_filter_says_why_and_keeps_the_list(world: World) -> None:

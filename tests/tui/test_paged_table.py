@@ -19,6 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
+from tests.tui.screens_support import press, settled
 
 MILLION = 1_000_000
 COLUMNS = (
@@ -147,8 +148,8 @@ def refreshed(widget: Widget, monkeypatch: pytest.MonkeyPatch) -> list[Region]:
 
 
 async def settle(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await pilot.pause()
+    await press(pilot, *keys)
+    await settled(pilot)
 
 
 # Pages
@@ -157,7 +158,7 @@ async def settle(pilot: Pilot[None], *keys: str) -> None:
 async def test_only_what_shows_is_asked_for_and_drawn() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert app.height == 21
         assert app.pages == [0]
         assert (app.wanted[0].first_index, app.wanted[0].count) == (0, 100)
@@ -171,10 +172,10 @@ async def test_the_next_page_is_asked_for_before_it_shows() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.table.cursor = 49
-        await pilot.pause()
+        await settled(pilot)
         assert app.pages == [0]
         app.table.cursor = 50
-        await pilot.pause()
+        await settled(pilot)
         assert app.pages == [0, 1]
         assert app.top + app.height < 100
 
@@ -183,14 +184,14 @@ async def test_rows_that_are_not_there_yet_show_a_dot_and_come_later() -> None:
     app = TableApp()
     app.answers = False
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert lines(app.table)[1].strip() == "▌ ·"
         assert lines(app.table)[2].strip() == "·"
         assert app.table.row_at(app.table.cursor) is None
         await settle(pilot, "enter")
         assert app.said == [("highlighted", 0, None)]
         app.answer(app.wanted[0])
-        await pilot.pause()
+        await settled(pilot)
         assert "key_0" in lines(app.table)[1]
         assert app.table.current == 0
         assert app.said == [("highlighted", 0, None), ("highlighted", 0, 0)]
@@ -200,11 +201,11 @@ async def test_an_answer_to_an_older_question_is_ignored() -> None:
     app = TableApp()
     app.answers = False
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         old = app.wanted[0]
         generation = app.table.reset(MILLION)
         assert generation != old.generation
-        await pilot.pause()
+        await settled(pilot)
         assert app.pages == [0, 0]
         app.answer(old)
         assert app.table.row_at(0) is None
@@ -215,11 +216,11 @@ async def test_an_answer_to_an_older_question_is_ignored() -> None:
 async def test_a_page_at_hand_is_not_asked_for() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.wanted.clear()
         generation = app.table.reset(500, cursor=330)
         app.table.put_page(generation, 3, range(300, 400))
-        await pilot.pause()
+        await settled(pilot)
         assert app.pages == [2]
         assert app.said[-1] == ("highlighted", 330, 330)
 
@@ -235,8 +236,8 @@ async def test_holding_page_down_does_not_pile_up_questions() -> None:
         app.answers = True
         for message in list(app.wanted):
             app.answer(message)
-        await pilot.pause()
-        await pilot.pause()
+        await settled(pilot)
+        await settled(pilot)
         assert app.pages.count(12) == 1
         assert "key_1200" in lines(app.table)[1]
         assert len(app.wanted) <= 8
@@ -258,7 +259,7 @@ async def test_pages_far_away_are_let_go() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         for index in range(0, 5_000, 100):
             app.table.cursor = index
-            await pilot.pause()
+            await settled(pilot)
         held = [page for page in range(60) if app.table.row_at(page * 100) is not None]
         assert len(held) == 12
         assert max(held) >= 49
@@ -339,7 +340,7 @@ async def test_every_key_has_an_id_and_says_what_it_does() -> None:
 async def test_the_cursor_can_be_set_before_the_table_shows() -> None:
     app = TableApp(cursor=5_000)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.cursor, app.top) == (5_000, 4_980)
         assert app.pages[0] == 49
         assert app.said[-1] == ("highlighted", 5_000, 5_000)
@@ -351,11 +352,11 @@ async def test_the_cursor_goes_along_when_the_wheel_scrolls() -> None:
         wheel = (app.table, 5, 5, 0, 0, 0, False, False, False)
         app.table.post_message(events.MouseScrollDown(*wheel))
         app.table.post_message(events.MouseScrollDown(*wheel))
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.cursor, app.top) == (4, 4)
         await settle(pilot, *["down"] * 20)
         app.table.post_message(events.MouseScrollUp(*wheel))
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.cursor, app.top) == (22, 2)
 
 
@@ -373,7 +374,7 @@ async def test_a_click_moves_the_cursor_and_a_second_opens() -> None:
 async def test_a_double_click_opens_once() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.said.clear()
         for row in (3, 3):  # where the cursor is not, then where it is
             await pilot.click("#table", offset=(8, row + 1), times=2)
@@ -384,7 +385,7 @@ async def test_a_double_click_opens_once() -> None:
 async def test_a_click_beside_the_rows_does_nothing() -> None:
     app = TableApp(3)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.said.clear()
         await pilot.click("#table", offset=(8, 0))
         await pilot.click("#table", offset=(8, 10))
@@ -411,12 +412,12 @@ async def test_an_empty_table_has_no_cursor_and_takes_every_key() -> None:
 async def test_an_emptied_table_says_that_no_row_is_left() -> None:
     app = TableApp(5)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.said.clear()
         app.table.reset(0)
-        await pilot.pause()
+        await settled(pilot)
         app.table.reset(5)
-        await pilot.pause()
+        await settled(pilot)
         assert app.said == [
             ("highlighted", -1, None),
             ("highlighted", 0, None),
@@ -428,15 +429,15 @@ async def test_a_total_that_shrinks_takes_the_cursor_along() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.table.cursor = 130
-        await pilot.pause()
+        await settled(pilot)
         app.table.set_total(110)
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.cursor, app.table.row_count, app.top) == (109, 110, 89)
         assert app.table.current == 109
         assert app.said[-1] == ("highlighted", 109, 109)
         assert "key_109" in lines(app.table)[-1]
         app.table.set_total(4)
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.cursor, app.top) == (3, 0)
         assert [line.strip() for line in lines(app.table)[5:]] == [""] * 17
 
@@ -446,7 +447,7 @@ async def test_a_total_that_grows_keeps_rows_and_cursor() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot, "G")
         app.table.set_total(MILLION)
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.cursor, app.top) == (149, 129)
         assert app.table.virtual_size.height == MILLION
         await settle(pilot, "down")
@@ -459,14 +460,14 @@ async def test_a_total_that_grows_out_of_sight_repaints_no_row(
 ) -> None:
     app = TableApp(100)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         rows = refreshed(app.table, monkeypatch)
         drawn = refreshed(app.table.vertical_scrollbar, monkeypatch)
         app.table.set_total(200)
-        await pilot.pause()
+        await settled(pilot)
         assert (rows, drawn) == ([], [Region(0, 0, 1, 4)])
         app.table.set_total(10)
-        await pilot.pause()
+        await settled(pilot)
         assert rows == [Region(0, 10, 79, 11)]
         assert "key_9" in lines(app.table)[10]
         assert not lines(app.table)[11].strip()
@@ -477,13 +478,13 @@ async def test_a_table_may_be_as_high_as_its_rows() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.table.styles.height = "auto"
         app.table.styles.max_height = 10
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.outer_size.height, app.height) == (6, 5)
         app.table.reset(7)
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.outer_size.height, app.height) == (8, 7)
         app.table.reset(MILLION)
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.outer_size.height, app.height) == (10, 9)
         await settle(pilot, "G")
         assert "key_999999" in lines(app.table)[-1]
@@ -495,7 +496,7 @@ async def test_a_table_may_be_as_high_as_its_rows() -> None:
 async def test_the_scroll_bar_is_exact() -> None:
     app = TableApp(42)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         drawn = app.table.vertical_scrollbar
         assert (drawn.window_virtual_size, drawn.window_size, drawn.size.height) == (42, 21, 21)
         assert drawn.region.y == app.table.region.y + 1
@@ -514,7 +515,7 @@ async def test_the_scroll_bar_repaints_only_where_it_changes(
 ) -> None:
     app = TableApp(1_000)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         regions = refreshed(app.table.vertical_scrollbar, monkeypatch)
         await settle(pilot, *["down"] * 21)
         assert (app.top, regions) == (1, [Region(0, 0, 1, 2)])
@@ -526,13 +527,13 @@ async def test_the_scroll_bar_repaints_only_where_it_changes(
 async def test_the_mouse_scrolls_at_once() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.table.post_message(ScrollTo(y=500_000.4, animate=True))
-        await pilot.pause()
+        await settled(pilot)
         assert (app.table.scroll_y, app.table.cursor) == (500_000, 500_000)
         assert "key_500000" in lines(app.table)[1]
         app.table.post_message(ScrollDown())
-        await pilot.pause()
+        await settled(pilot)
         assert app.table.scroll_y == 500_021
 
 
@@ -556,7 +557,7 @@ async def test_titles_stay_above_the_rows() -> None:
 async def test_a_cursor_key_repaints_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         await settle(pilot, "down")
         app.drawn.clear()
         regions = refreshed(app.table, monkeypatch)
@@ -570,7 +571,7 @@ async def test_a_cursor_key_repaints_two_lines(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_line_of_one_style_is_one_segment() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         for y, text in ((1, "key_0"), (4, "key_3"), (0, "Key")):
             strips = app.table.render_lines(Region(0, y, 79, 1))
             assert text in strips[0].text
@@ -580,22 +581,22 @@ async def test_a_line_of_one_style_is_one_segment() -> None:
 async def test_changed_rows_are_drawn_anew_when_told() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.marked = {2, 4}
         app.table.refresh_row(2)
-        await pilot.pause()
+        await settled(pilot)
         assert ["+" in line for line in lines(app.table)[1:7]] == [0, 0, 1, 0, 0, 0]
         app.table.refresh_rows()
-        await pilot.pause()
+        await settled(pilot)
         assert ["+" in line for line in lines(app.table)[1:7]] == [0, 0, 1, 0, 1, 0]
 
 
 async def test_rows_of_a_new_answer_replace_those_drawn() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         app.table.put_page(app.generation, 0, range(500, 600))
-        await pilot.pause()
+        await settled(pilot)
         assert "key_500" in lines(app.table)[1]
         assert app.said[-1] == ("highlighted", 0, 500)
 
@@ -610,7 +611,7 @@ async def test_columns_go_and_come_with_the_width() -> None:
             (64, ["Key", "State", "Scope", "Age", "By"]),
         ):
             await pilot.resize_terminal(width, 24)
-            await pilot.pause()
+            await settled(pilot)
             drawn = lines(app.table)
             assert drawn[0].split() == titles
             assert {cell_len(line) for line in drawn} == {width}
@@ -636,7 +637,7 @@ async def test_the_cursor_stays_in_view_when_the_height_changes() -> None:
     async with app.run_test(size=(80, 36)) as pilot:
         await settle(pilot, *["down"] * 30)
         await pilot.resize_terminal(80, 16)
-        await pilot.pause()
+        await settled(pilot)
         assert app.table.cursor == 30
         assert app.top <= 30 < app.top + app.height
         assert any("▌" in line and "key_30" in line for line in lines(app.table))
@@ -657,7 +658,7 @@ async def test_text_is_data_and_wide_characters_are_measured() -> None:
     app = TextApp()
     async with app.run_test(size=(40, 12)) as pilot:
         table.put_page(table.reset(len(texts)), 0, texts)
-        await pilot.pause()
+        await settled(pilot)
         drawn = lines(table)
         cells = [line[2 : line.index("end")].rstrip() for line in drawn[1:10]]
         assert cells == [
@@ -674,11 +675,11 @@ async def test_text_is_data_and_wide_characters_are_measured() -> None:
 async def test_semantic_styles_follow_the_theme() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         names = ("$text-success", "$text-warning", "$text-error")
         for theme in ("textual-dark", "textual-light", "nord"):
             app.theme = theme
-            await pilot.pause()
+            await settled(pilot)
             variables = app.theme_variables
             wanted = [variables[name[1:]].lower() for name in names]
             found = [colour(app.table, y, text) for y, text in ((6, "ok"), (2, "▲"), (3, "✕"))]
@@ -689,7 +690,7 @@ async def test_an_ansi_theme_uses_the_terminals_colours() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.theme = "ansi-dark"
-        await pilot.pause()
+        await settled(pilot)
         table = app.table
         found = [colour(table, y, text) for y, text in ((6, "ok"), (2, "▲"), (3, "✕"), (5, "new"))]
         assert found == ["color(2)", "color(3)", "color(1)", "color(2)"]
@@ -735,10 +736,10 @@ async def test_dim_rows_are_not_dim_under_the_cursor() -> None:
 async def test_the_ground_under_the_table_shows_through() -> None:
     app = TableApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         before = colour(app.table, 2, "key_1", ground=True)
         app.screen.styles.background = "#102030"
-        await pilot.pause()
+        await settled(pilot)
         assert before != "#102030"
         assert colour(app.table, 2, "key_1", ground=True) == "#102030"
         assert colour(app.table, 0, "Key", ground=True) == "#102030"
@@ -748,7 +749,7 @@ async def test_padding_around_the_rows_stays_clear() -> None:
     app = TableApp(3)
     async with app.run_test(size=(80, 24)) as pilot:
         app.table.styles.padding = (1, 2, 2, 3)
-        await pilot.pause()
+        await settled(pilot)
         assert app.height == 19
         drawn = lines(app.table)
         assert drawn[0].index("Key") == 7
@@ -758,10 +759,10 @@ async def test_padding_around_the_rows_stays_clear() -> None:
             app.table, 1, "   ", ground=True
         )
         app.table.reset(MILLION)
-        await pilot.pause()
+        await settled(pilot)
         assert [line.strip() for line in lines(app.table)[-2:]] == ["", ""]
         app.table.styles.padding = 0
-        await pilot.pause()
+        await settled(pilot)
         assert "key_0" in lines(app.table)[0]
 
 

@@ -28,6 +28,7 @@ from textual.widgets import Input, Static
 
 from bifrost_tui.store.entered import VALUE_LIMIT, entered_bytes
 from bifrost_tui.tui.widgets.secret_field import SecretField, SecretNote
+from tests.tui.screens_support import paste, press, settled
 
 SECRET = "zQ7-nobody-else-writes-this"
 PEM = "".join(
@@ -99,14 +100,9 @@ def drawn(field: SecretField) -> list[str]:
     return [strip.text.rstrip() for strip in strips]
 
 
-async def paste(pilot: Pilot[None], text: str) -> None:
-    pilot.app.post_message(events.Paste(text))
-    await pilot.pause()
-
-
 async def press_character(pilot: Pilot[None], key: str, character: str | None) -> None:
     pilot.app.post_message(events.Key(key, character))
-    await pilot.pause()
+    await settled(pilot)
 
 
 # What it takes
@@ -115,7 +111,7 @@ async def press_character(pilot: Pilot[None], key: str, character: str | None) -
 async def test_it_starts_empty_and_says_so() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert app.field.is_empty
         assert app.field.entered() is None
         assert drawn(app.field) == [
@@ -127,7 +123,7 @@ async def test_it_starts_empty_and_says_so() -> None:
 async def test_typed_characters_are_kept_in_order() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press(*"q d/A+", "space", "_", "é")
+        await press(pilot, *"q d/A+", "space", "_", "é")
         await press_character(pilot, "grinning_face", "😀")
         assert held(app.field) == "q d/A+ _é😀"
         assert app.changes == list(range(1, 11))
@@ -179,9 +175,9 @@ async def test_a_paste_is_taken_whole(sent: str, expected: str) -> None:
 async def test_a_paste_goes_to_the_end_of_what_is_held() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("a")
+        await press(pilot, "a")
         await paste(pilot, "b\r\nc")
-        await pilot.press("d")
+        await press(pilot, "d")
         assert held(app.field) == "ab\r\ncd"
 
 
@@ -198,16 +194,16 @@ async def test_backspace_removes_the_last_character_and_ctrl_u_all() -> None:
     async with app.run_test() as pilot:
         await paste(pilot, "é😀\r\n")
         for left in ("é😀\r", "é😀", "é"):
-            await pilot.press("backspace")
+            await press(pilot, "backspace")
             assert held(app.field) == left
         await press_character(pilot, "shift+backspace", None)
         assert app.field.is_empty
         assert app.changes == [1, 2, 3, 4, 5]
-        await pilot.press("backspace", "ctrl+u")
+        await press(pilot, "backspace", "ctrl+u")
         assert app.changes == [1, 2, 3, 4, 5]
 
         await paste(pilot, PEM)
-        await pilot.press("ctrl+u")
+        await press(pilot, "ctrl+u")
         assert app.field.is_empty
         assert app.changes == [1, 2, 3, 4, 5, 6, 7]
 
@@ -215,7 +211,7 @@ async def test_backspace_removes_the_last_character_and_ctrl_u_all() -> None:
 async def test_enter_submits_and_adds_nothing() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("enter", "a", "enter")
+        await press(pilot, "enter", "a", "enter")
         assert app.submits == [0, 1]
         assert held(app.field) == "a"
         assert app.noted == []
@@ -225,7 +221,7 @@ async def test_enter_submits_and_adds_nothing() -> None:
 async def test_tab_leaves(key: str, focused: str) -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("a", key)
+        await press(pilot, "a", key)
         assert app.focused is not None
         assert app.focused.id == focused
         assert held(app.field) == "a"
@@ -235,7 +231,7 @@ async def test_tab_leaves(key: str, focused: str) -> None:
 async def test_keys_that_are_not_the_fields_reach_the_screen(key: str) -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("a", key)
+        await press(pilot, "a", key)
         assert app.noted == [key]
         assert held(app.field) == "a"
 
@@ -251,21 +247,21 @@ async def test_a_letter_with_alt_is_a_command_and_no_character() -> None:
 async def test_typed_characters_reach_neither_the_screen_nor_another_field() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("q", "d", "slash", "space", "A", "p")
+        await press(pilot, "q", "d", "slash", "space", "A", "p")
         await paste(pilot, "qd/")
         assert app.noted == []
         assert app.keys == []
         assert app.pastes == 0
         assert [field.value for field in app.query(Input)] == ["", ""]
         app.set_focus(None)
-        await pilot.press("q", "d", "slash", "space", "A")
+        await press(pilot, "q", "d", "slash", "space", "A")
         assert app.noted == ["q", "d", "slash", "space", "A"]
 
 
 async def test_the_footer_does_not_offer_keys_that_the_field_takes() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.pause()
+        await settled(pilot)
         offered = set(app.active_bindings)
         assert offered.isdisjoint({"q", "d", "slash", "space", "A", "ctrl+c"})
         assert offered >= {"escape", "f5", "tab", "ctrl+u", "backspace"}
@@ -298,7 +294,7 @@ async def test_ctrl_v_says_how_to_paste() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
         app.copy_to_clipboard("from elsewhere")
-        await pilot.press("ctrl+v")
+        await press(pilot, "ctrl+v")
         assert app.field.is_empty
         assert "terminal's own key" in "\n".join(drawn(app.field))
 
@@ -309,7 +305,7 @@ async def test_ctrl_v_says_how_to_paste() -> None:
 async def test_a_paste_over_the_limit_is_refused_as_a_whole() -> None:
     app = FieldApp()
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.press("a")
+        await press(pilot, "a")
         await paste(pilot, "b" * VALUE_LIMIT)
         assert held(app.field) == "a"
         assert app.changes == [1]
@@ -317,7 +313,7 @@ async def test_a_paste_over_the_limit_is_refused_as_a_whole() -> None:
             "▌ ▏ received · under 16 characters",
             "▌ × Not taken. The value is over 1 MiB. Keep it in a file and store where it is.",
         ]
-        await pilot.press("b")
+        await press(pilot, "b")
         assert held(app.field) == "ab"
         assert drawn(app.field)[1:] == ["▌"]
 
@@ -327,7 +323,7 @@ async def test_a_paste_up_to_the_limit_is_taken() -> None:
     async with app.run_test() as pilot:
         await paste(pilot, "é" * (VALUE_LIMIT // 2 - 1))
         await paste(pilot, "ab")
-        await pilot.press("c")
+        await press(pilot, "c")
         assert held(app.field) == "é" * (VALUE_LIMIT // 2 - 1) + "ab"
         assert app.changes == [1, 2]
         assert "× Not taken." in drawn(app.field)[1]
@@ -344,7 +340,7 @@ async def test_half_a_character_is_refused() -> None:
 async def test_a_paste_with_an_escape_character_leaves_nothing() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("^", "x")
+        await press(pilot, "^", "x")
         await paste(pilot, "abc\x1bdef")
         assert app.field.is_empty
         assert app.changes == [1, 2, 3]
@@ -354,7 +350,7 @@ async def test_a_paste_with_an_escape_character_leaves_nothing() -> None:
 async def test_a_paste_that_was_no_text_is_refused_whole() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("^", "x")
+        await press(pilot, "^", "x")
         await paste(pilot, "abc\ufffddef")
         assert app.changes == [1, 2]
         assert "no UTF-8 text" in "\n".join(drawn(app.field))
@@ -368,7 +364,7 @@ async def show(text: str, note: SecretNote | None = None, width: int = 80) -> li
     async with app.run_test(size=(width, 24)) as pilot:
         await paste(pilot, text)
         app.field.show_note(app.field.revision, note)
-        await pilot.pause()
+        await settled(pilot)
         lines = drawn(app.field)
         assert len(lines) == app.field.outer_size.height
         return [line.removeprefix("▌").removeprefix(" ").rstrip() for line in lines]
@@ -436,43 +432,43 @@ async def test_no_width_is_too_small(width: int) -> None:
 async def test_words_from_elsewhere_are_neither_markup_nor_sequences() -> None:
     app = FieldApp(empty_text="[b]empty[/x]\x1b]52;c;x\x07")
     async with app.run_test() as pilot:
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[0] == "▌ ▏ [b]empty[/x]\\x1b]52;c;x\\x07"
-        await pilot.press("a")
+        await press(pilot, "a")
         app.field.show_note(1, SecretNote("[b]\x1b", ("[/x] \u202e\n\x1b[2J",)))
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[0].endswith("fingerprint [b]\\x1b")
         assert drawn(app.field)[1] == "▌ ▲ [/x] \\u202e\\n\\x1b[2J"
         app.field.show_problem("[/x]\x1b[2J")
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[1] == "▌ × [/x]\\x1b[2J"
 
 
 async def test_a_note_on_an_earlier_value_is_not_shown() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("a", "b")
+        await press(pilot, "a", "b")
         app.field.show_note(1, SecretNote("11111111"))
-        await pilot.pause()
+        await settled(pilot)
         assert "fingerprint" not in drawn(app.field)[0]
         app.field.show_note(2, SecretNote("22222222", ("the same value as before",)))
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[0].endswith("fingerprint 22222222")
-        await pilot.press("c")
+        await press(pilot, "c")
         assert drawn(app.field) == ["▌ ▏ received · under 16 characters", "▌"]
         app.field.clear()
         app.field.show_note(app.field.revision, SecretNote("33333333"))
-        await pilot.pause()
+        await settled(pilot)
         assert "fingerprint" not in "".join(drawn(app.field))
 
 
 async def test_a_note_can_be_taken_back() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("a")
+        await press(pilot, "a")
         app.field.show_note(1, SecretNote("11111111"))
         app.field.show_note(1, None)
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[0] == "▌ ▏ received · under 16 characters"
 
 
@@ -480,23 +476,23 @@ async def test_a_problem_stands_in_place_of_the_warnings_until_the_next_change()
     app = FieldApp()
     async with app.run_test() as pilot:
         app.field.show_problem("A value is needed.")
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field) == ["▌ ▏ nothing entered yet", "▌ × A value is needed."]
-        await pilot.press("a")
+        await press(pilot, "a")
         assert drawn(app.field) == ["▌ ▏ received · under 16 characters", "▌"]
         app.field.show_problem("Another operator was faster.")
         app.field.show_note(1, SecretNote("11111111", ("the same value as before",)))
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field) == [
             "▌ ▏ received · under 16 characters · fingerprint 11111111",
             "▌ × Another operator was faster.",
         ]
         app.field.clear()
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[1] == "▌   paste or type; it will not be shown"
         app.field.show_problem("A value is needed.")
         app.field.clear()
-        await pilot.pause()
+        await settled(pilot)
         assert drawn(app.field)[1] == "▌   paste or type; it will not be shown"
         assert app.changes == [1, 2]
 
@@ -506,7 +502,7 @@ async def test_typing_does_not_show_the_length() -> None:
     async with app.run_test() as pilot:
         pictures = []
         for _ in range(31):
-            await pilot.press("x")
+            await press(pilot, "x")
             pictures.append((drawn(app.field), app.export_screenshot()))
         lines = [lines for lines, _ in pictures]
         assert lines[:15] == [lines[0]] * 15
@@ -520,12 +516,12 @@ async def test_typing_draws_nothing_while_nothing_else_is_said(
 ) -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("x")
+        await press(pilot, "x")
         drawings: list[object] = []
         monkeypatch.setattr(app.field, "refresh", lambda *args, **words: drawings.append(words))
-        await pilot.press(*"x" * 14)
+        await press(pilot, *"x" * 14)
         assert drawings == []
-        await pilot.press("x")
+        await press(pilot, "x")
         assert len(drawings) == 1
 
 
@@ -538,7 +534,7 @@ async def test_the_focus_is_seen_without_colour_and_the_caret_stands_still() -> 
         assert first[0].index("▏") == 2
         await paste(pilot, PEM * 3)
         assert drawn(app.field)[0].index("▏") == 2
-        await pilot.press("tab")
+        await press(pilot, "tab")
         without = drawn(app.field)
         assert not any("▌" in line or "▏" in line for line in without)
         assert without[0].strip().startswith("received")
@@ -547,7 +543,7 @@ async def test_the_focus_is_seen_without_colour_and_the_caret_stands_still() -> 
 async def test_a_click_focuses_it() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
-        await pilot.press("tab")
+        await press(pilot, "tab")
         await pilot.click(SecretField)
         assert app.focused is app.field
 
@@ -570,9 +566,9 @@ async def test_nothing_that_describes_the_field_holds_the_value() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
         await paste(pilot, SECRET)
-        await pilot.press("tab", "shift+tab")
+        await press(pilot, "tab", "shift+tab")
         app.field.show_note(app.field.revision, SecretNote("9c1d77e2"))
-        await pilot.pause()
+        await settled(pilot)
         field = app.field
         descriptions = {
             "repr": repr(field),
@@ -610,8 +606,8 @@ async def test_no_message_that_it_posts_holds_the_value(monkeypatch: pytest.Monk
         with monkeypatch.context() as context:
             context.setattr(SecretField, "post_message", record)
             app.post_message(given)
-            await pilot.pause()
-            await pilot.press("backspace", "enter", "ctrl+c", "ctrl+u")
+            await settled(pilot)
+            await press(pilot, "backspace", "enter", "ctrl+c", "ctrl+u")
         kinds = {type(message) for message in posted}
         assert {SecretField.Changed, SecretField.Submitted, events.Paste} <= kinds
         for message in posted:
@@ -629,7 +625,7 @@ async def test_its_text_can_be_neither_selected_nor_copied() -> None:
         await pilot.mouse_down(SecretField, offset=(4, 0))
         await pilot.hover(SecretField, offset=(30, 1))
         await pilot.mouse_up(SecretField, offset=(30, 1))
-        await pilot.press("ctrl+a", "ctrl+c", "ctrl+x")
+        await press(pilot, "ctrl+a", "ctrl+c", "ctrl+x")
         assert app.focused is app.field
         assert app.clipboard == ""
         assert app.screen.get_selected_text() is None
@@ -639,11 +635,11 @@ async def test_ctrl_c_in_the_field_copies_nothing_selected_elsewhere() -> None:
     app = FieldApp()
     async with app.run_test() as pilot:
         app.query_one("#label", Static).text_select_all()
-        await pilot.press("ctrl+c", "super+c", "ctrl+x", "ctrl+a")
+        await press(pilot, "ctrl+c", "super+c", "ctrl+x", "ctrl+a")
         assert app.clipboard == ""
         assert app.keys == []
         app.set_focus(None)
-        await pilot.press("ctrl+c")
+        await press(pilot, "ctrl+c")
         assert app.clipboard == "a label to select"
 
 

@@ -18,7 +18,13 @@ from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.requests import ConfigList
 from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts, Standing
 from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.cells import CONFIG_COLUMNS, config_cell, config_row_style, counts_text
+from bifrost_tui.tui.cells import (
+    CONFIG_COLUMNS,
+    config_cell,
+    config_row_style,
+    counts_text,
+    found_text,
+)
 from bifrost_tui.tui.config_source import ConfigSource
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
@@ -188,15 +194,18 @@ class ConfigurationsScreen(DataScreen[None]):
         source.total = total
         if total != self.table.row_count:
             self.table.set_total(total)
-        filtered = bool(source.wanted.filter)
-        whole = self._counts.effective if self._counts else None
-        words = f"{total:,}" + (f" of {whole:,}" if whole is not None else "")
-        self.filter_bar.show_count(words if filtered else "")
+        self._show_found()
         self._show_current()
 
     def _show_counts(self, counts: ScopeCounts) -> None:
         self._counts = counts
         self.facts.left = counts_text(counts, own_only=self._own_only)
+        self._show_found()
+
+    def _show_found(self) -> None:
+        """Say how many of how many the filter lets through; either number may come first."""
+        found = self._source.total if self._source.wanted.filter else None
+        self.filter_bar.show_count(found_text(found, self._counts, own_only=self._own_only))
 
     @on(PagedTable.PageWanted)
     def _page_wanted(self, event: PagedTable.PageWanted) -> None:
