@@ -1,4 +1,4 @@
-"""The pages of one list of configs, as a table asks for them; walks start at what is known."""
+"""One list of configs: its pages, as a table asks for them, and what may be done to a line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from bifrost_tui.store.requests import Access, ConfigList, Interrupt
-from bifrost_tui.store.views import Anchor, ConfigPage
+from bifrost_tui.store.views import Anchor, ConfigPage, ConfigView, Scope, Standing
 
 if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
 
 _ANCHORS_KEPT = 64
+_ON_A_LINE = ("open", "edit", "rotate", "delete", "shadow")
 
 
 class ConfigSource:
@@ -53,3 +54,23 @@ class ConfigSource:
             return None
         index, key = min(near, key=lambda known: abs(known[0] - offset))
         return Anchor(index, key)
+
+
+def why_not(action: str, scope: Scope, view: ConfigView | None) -> str:
+    """Say why an action on the line of ``view`` cannot be, if it cannot."""
+    if action not in (*_ON_A_LINE, "add"):
+        return ""
+    if scope.archived and action != "open":
+        return f"{scope.name} is archived; restore it first."
+    if action == "add":
+        return ""
+    if view is None:
+        return "There is no config under the cursor."
+    inherited = view.standing is Standing.INHERITED
+    if action == "shadow":
+        return "" if inherited else f"{view.key} is this scope's own; there is nothing to shadow."
+    if inherited and action in ("edit", "rotate", "delete"):
+        return f"{view.key} is global: press s to shadow it here, or change it in Global."
+    if action == "rotate" and not view.is_secret:
+        return f"{view.key} is no secret; only secrets are rotated. Press e to edit it."
+    return ""

@@ -38,7 +38,7 @@ Bare().run()
 """
 _IMPORTS = "import cryptography.fernet\nimport sqlmodel\n"
 _HEAVY = ("textual", "sqlalchemy", "sqlmodel", "cryptography")
-_PEERS = {"posting": "collection", "harlequin": "memory db"}
+_PEERS = {"posting": "Collection is empty", "harlequin": "memory db"}
 """Other programs, and what is on their screen once they can be used."""
 
 

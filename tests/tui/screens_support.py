@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.app import App
 from textual.keys import _character_to_key
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot
@@ -248,9 +249,9 @@ async def settled(pilot: Pilot[Any]) -> None:
     """Wait until no worker runs and nothing is left to be handed over or drawn."""
     app, quiet = pilot.app, 0
     # A worker's answer may ask the next question: all must be quiet for a while.
-    while quiet < 3:
+    while quiet < 3 and app._exception is None:
         pumps = [pump for screen in app.screen_stack for pump in screen.walk_children()]
-        await _reached([app, *app.screen_stack, *pumps])
+        await _reached(app, [app, *app.screen_stack, *pumps])
         app.screen._on_timer_update()
         running = [
             asyncio.ensure_future(worker.wait()) for worker in app.workers if not worker.is_finished
@@ -262,14 +263,14 @@ async def settled(pilot: Pilot[Any]) -> None:
         quiet = 0 if busy or typed_ahead else quiet + 1
 
 
-async def _reached(pumps: Sequence[MessagePump]) -> None:
+async def _reached(app: App[Any], pumps: Sequence[MessagePump]) -> None:
     """Wait until all that is in the queues of widgets now has been handled."""
     waiting = []
     for pump in pumps:
         reached = asyncio.Event()
         if pump.call_later(reached.set):
             waiting.append((pump, asyncio.ensure_future(reached.wait())))
-    while waiting:
+    while waiting and app._exception is None:
         await asyncio.wait([handled for _, handled in waiting], timeout=0.02)
         for pump, handled in waiting:
             if not pump.is_running:  # gone, with what was in its queue

@@ -16,7 +16,7 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, InvalidInputError, NotFoundError
 from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.requests import ConfigList
-from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts, Standing
+from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.cells import (
     CONFIG_COLUMNS,
@@ -25,14 +25,14 @@ from bifrost_tui.tui.cells import (
     counts_text,
     found_text,
 )
-from bifrost_tui.tui.config_source import ConfigSource
+from bifrost_tui.tui.config_source import ConfigSource, why_not
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import PagedTable
 
-_PAGE = 100
-_ON_A_ROW = ("open", "edit", "rotate", "delete", "shadow")
+PAGE = 100
+"""How many lines are asked for at once."""
 
 
 class ConfigurationsScreen(DataScreen[None]):
@@ -86,8 +86,11 @@ class ConfigurationsScreen(DataScreen[None]):
     table = getters.query_one("#configs", PagedTable)
     details = getters.query_one(ConfigFacts)
 
-    def __init__(self, scope: Scope, *, classes: str | None = None) -> None:
+    def __init__(
+        self, scope: Scope, *, first: ConfigPage | None = None, classes: str | None = None
+    ) -> None:
         super().__init__(classes=classes)
+        self._first = first
         self._scope = scope
         self._own_only = False
         self._source = ConfigSource(ConfigList(scope))
@@ -106,7 +109,7 @@ class ConfigurationsScreen(DataScreen[None]):
             CONFIG_COLUMNS,
             lambda view, column: config_cell(view, column, self.bifrost.clock()),
             row_style=config_row_style,
-            page_size=_PAGE,
+            page_size=PAGE,
             id="configs",
         )
         yield ConfigFacts()
@@ -121,7 +124,11 @@ class ConfigurationsScreen(DataScreen[None]):
         self.heading.left = name
         self.heading.right = self.bifrost.context_line()
         self.table.focus()
-        self.reload()
+        self._counts_due = True
+        if self._first is not None:
+            self._first_page(self._source, (0, self._first))
+        else:
+            self._list(None, quiet=False)
 
     def on_unmount(self) -> None:
         """Stop what is still being read."""
@@ -165,7 +172,7 @@ class ConfigurationsScreen(DataScreen[None]):
             at = 0
             if key is not None:
                 at = repository.configs.position(access, wanted, key, source.interrupt)
-            return at, source.page(repository, access, at - at % _PAGE, _PAGE)
+            return at, source.page(repository, access, at - at % PAGE, PAGE)
 
         self.ask(question, partial(self._first_page, source))
 
@@ -177,10 +184,10 @@ class ConfigurationsScreen(DataScreen[None]):
         # Exact where the page is not full; else until the count arrives, a moment later.
         least = page.offset + len(page.rows)
         self._generation = self.table.reset(least, cursor=at)
-        self.table.put_page(self._generation, page.offset // _PAGE, page.rows)
+        self.table.put_page(self._generation, page.offset // PAGE, page.rows)
         self.call_after_refresh(self.filter_bar.prepare)
         self.call_after_refresh(self._read_counts)
-        if len(page.rows) < _PAGE and page.rows:
+        if len(page.rows) < PAGE and page.rows:
             self._counted(source, least)
             return
         self.ask(
@@ -273,25 +280,9 @@ class ConfigurationsScreen(DataScreen[None]):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        if action not in (*_ON_A_ROW, "add"):
-            return ""
-        if self._scope.archived and action != "open":
-            return f"{self._scope.name} is archived; restore it first."
-        if action == "add":
-            return ""
-        view: ConfigView | None = self.table.current
-        if view is None:
-            return "There is no config under the cursor."
-        inherited = view.standing is Standing.INHERITED
-        if action == "shadow":
-            return (
-                "" if inherited else f"{view.key} is this scope's own; there is nothing to shadow."
-            )
-        if inherited and action in ("edit", "rotate", "delete"):
-            return f"{view.key} is global: press s to shadow it here, or change it in Global."
-        if action == "rotate" and not view.is_secret:
-            return f"{view.key} is no secret; only secrets are rotated. Press e to edit it."
-        return ""
+        # Asked once more while the screen goes, when the table has gone before it.
+        current = self.table.current if self.is_attached and self.query(PagedTable) else None
+        return why_not(action, self._scope, current)
 
     @on(PagedTable.RowSelected)
     def action_open(self) -> None:

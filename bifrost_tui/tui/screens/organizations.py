@@ -20,7 +20,9 @@ from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
 
 if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
-    from bifrost_tui.store.views import OrganizationView, Scope
+    from bifrost_tui.store.views import ConfigPage, OrganizationView, Scope
+
+    _Opened = tuple[Repository, tuple[OrganizationView, ...], tuple[Scope, ConfigPage] | None]
 
 _COLUMNS = (
     Column("name", "Name", 18, grow=3, max_width=48),
@@ -108,23 +110,32 @@ class OrganizationsScreen(DataScreen[None]):
     def _open(self) -> None:
         app = self.bifrost
 
-        def question() -> tuple[Repository, tuple[OrganizationView, ...], Scope | None]:
+        def question() -> _Opened:
             repository = app.open_database()
             organizations = repository.organizations
-            if self._open_name is not None:
-                return repository, (), organizations.find(app.access, self._open_name)
-            return repository, organizations.list(app.access), None
+            if self._open_name is None:
+                return repository, organizations.list(app.access), None
+            from bifrost_tui.store.requests import ConfigList
+            from bifrost_tui.tui.screens.configurations import PAGE
+
+            scope = organizations.find(app.access, self._open_name)
+            wanted = ConfigList(scope)
+            page = repository.configs.page(app.access, wanted, offset=0, limit=PAGE)
+            return repository, (), (scope, page)
 
         self.ask(question, lambda found: self._opened(*found), problem=app.database_failed)
 
     def _opened(
-        self, repository: Repository, found: tuple[OrganizationView, ...], scope: Scope | None
+        self,
+        repository: Repository,
+        found: tuple[OrganizationView, ...],
+        named: tuple[Scope, ConfigPage] | None,
     ) -> None:
         self.bifrost.database_opened(repository)
         self.heading.right = self.bifrost.context_line()
-        if scope is not None:
+        if named is not None:
             self.facts.left = Text()
-            self._enter(scope)
+            self._enter(*named)
         else:
             self._show(found)
         for notice in repository.notices:
@@ -181,11 +192,11 @@ class OrganizationsScreen(DataScreen[None]):
     def _row_selected(self, event: PagedTable.RowSelected) -> None:
         self._enter(event.row.scope)
 
-    def _enter(self, scope: Scope) -> None:
+    def _enter(self, scope: Scope, first: ConfigPage | None = None) -> None:
         from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 
         # Back from there, the counts may be others.
-        screen = ConfigurationsScreen(scope, classes=self.bifrost.size_classes())
+        screen = ConfigurationsScreen(scope, first=first, classes=self.bifrost.size_classes())
         self.app.push_screen(screen, lambda _: self.reload())
 
     @on(FilterBar.Changed)
