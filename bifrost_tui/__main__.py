@@ -21,10 +21,10 @@ def main() -> int:
     from bifrost_tui.terminal import clear_textual_environment, harden_process, install_hooks
 
     harden_process()
-    given = set(os.environ)
+    given = dict(os.environ)
     clear_textual_environment(os.environ)
     install_hooks()
-    cleared = tuple(sorted(given - set(os.environ)))
+    cleared = {name: text for name, text in given.items() if name not in os.environ}
     try:
         # A shell that asks for completions gives no arguments either.
         if not arguments and "_BIFROST_TUI_COMPLETE" not in os.environ:

@@ -25,7 +25,11 @@ A message says what happened, to which scope and key, and what to do; never a va
     ├── AlreadyExistsError
     ├── InvalidInputError            a field with what is wrong with it
     ├── ConflictError                another operator's change came between
-    └── SecretUnreadableError        a secret that no key at hand opens
+    ├── SecretUnreadableError        a secret that no key at hand opens
+    ├── SecretNeedsValueError        a secret that has no value yet
+    ├── CommandError                 a command that cannot be run
+    └── WorkflowError                a workflow that cannot be run as it stands
+        └── ParameterError           its parameters do not fit
 """
 
 from __future__ import annotations
@@ -169,3 +173,19 @@ class ConflictError(BifrostError):
 
 class SecretUnreadableError(BifrostError):
     """A secret is there and no master key at hand opens it."""
+
+
+class SecretNeedsValueError(BifrostError):
+    """A secret is there and has no value yet."""
+
+
+class CommandError(BifrostError):
+    """A command cannot be run, or not given what it is to be given."""
+
+
+class WorkflowError(BifrostError):
+    """A workflow cannot be run as it stands, or what it returned cannot be kept."""
+
+
+class ParameterError(WorkflowError):
+    """The parameters given do not fit those that the workflow takes."""

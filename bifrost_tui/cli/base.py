@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -29,7 +29,7 @@ class Start:
     organization: str | None = None
     theme: str | None = None
     no_mouse: bool = False
-    cleared: tuple[str, ...] = ()
+    cleared: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables that were taken out of the environment before anything read them."""
 
 

@@ -30,7 +30,7 @@ def complete_organization(
     """Offer the actor's organizations."""
 
     def names(session: Session) -> list[str]:
-        from bifrost_tui.store.organizations import folded_name
+        from bifrost_tui.store.context import folded_name
 
         begun = folded_name(incomplete)
         return [
@@ -61,7 +61,7 @@ def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 
 def _scope(session: Session, ctx: click.Context) -> Scope | None:
     """Return the scope of the options, if it is in the list of what the actor sees."""
-    from bifrost_tui.store.organizations import folded_name
+    from bifrost_tui.store.context import folded_name
 
     name, is_global = ctx.params.get("organization"), bool(ctx.params.get("is_global"))
     if is_global is (name is not None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -46,7 +46,7 @@ class Finding:
 def examine(
     settings: Settings,
     access: Access,
-    cleared: tuple[str, ...] = (),
+    cleared: Collection[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> Iterator[Finding]:
     """Look at everything and yield what is found."""
@@ -58,7 +58,7 @@ def examine(
 
 
 def environment(
-    settings: Settings, cleared: tuple[str, ...], environ: Mapping[str, str]
+    settings: Settings, cleared: Collection[str], environ: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Look for what lets others read along."""
     source = settings.key_source

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
 
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
@@ -24,12 +25,23 @@ class Role(StrEnum):
 _RANK = {Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
+# Made once: every call asks it.
+_ROLES = select(member.c.role).where(
+    member.c.actor == bindparam("actor"),
+    member.c.role.in_(list(Role)),
+    member.c.scope_id.in_(bindparam("scopes", expanding=True)),
+)
+
+
 def role_in(connection: Connection, access: Access, scope_id: str) -> Role | None:
     """Return the actor's role in a scope; ``None`` where the actor is no member."""
     scopes = [EVERYWHERE] if scope_id in (GLOBAL, EVERYWHERE) else [EVERYWHERE, scope_id]
-    roles = connection.scalars(
-        select(member.c.role).where(_is_member(access), member.c.scope_id.in_(scopes))
-    ).all()
+    roles = connection.scalars(_ROLES, {"actor": access.actor, "scopes": scopes}).all()
+    return highest(roles)
+
+
+def highest(roles: Iterable[str]) -> Role | None:
+    """Return the role among several that gives the most rights; ``None`` of none."""
     return max((Role(role) for role in roles), key=_RANK.__getitem__, default=None)
 
 

@@ -31,6 +31,14 @@ FAILED = "failed"
 _START = "0" * 64
 _CHUNK = 1000
 
+# Made once: every change and every read of a secret asks them.
+_LAST = (
+    select(audit_event.c.sequence, audit_event.c.chain_hash)
+    .order_by(audit_event.c.sequence.desc())
+    .limit(1)
+)
+_INSERT = insert(audit_event)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -53,11 +61,7 @@ class AuditChain:
 
     def append(self, connection: Connection, access: Access, *events: Event) -> datetime:
         """Write events into the transaction at hand and return the moment they carry."""
-        last = connection.execute(
-            select(audit_event.c.sequence, audit_event.c.chain_hash)
-            .order_by(audit_event.c.sequence.desc())
-            .limit(1)
-        ).one_or_none()
+        last = connection.execute(_LAST).one_or_none()
         # A text whatever stands there: what was tampered with is for verify() to find.
         sequence, chain_hash = (last.sequence, str(last.chain_hash)) if last else (0, _START)
         now = self._clock()
@@ -80,7 +84,7 @@ class AuditChain:
             }
             chain_hash = self._root.link(chain_hash, _bytes(row))
             rows.append({**row, "chain_hash": chain_hash})
-        connection.execute(insert(audit_event), rows)
+        connection.execute(_INSERT, rows)
         return now
 
     def verify(self) -> ChainReport:

@@ -19,15 +19,14 @@ from sqlalchemy.exc import IntegrityError
 from bifrost_tui.errors import AccessDeniedError, AlreadyExistsError, InvalidInputError
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in
 from bifrost_tui.store.audit import FAILED, AuditChain, Event
-from bifrost_tui.store.config_changes import _Checked, _checked
+from bifrost_tui.store.config_changes import CheckedDraft, checked_draft
 from bifrost_tui.store.config_lists import seal_context
-from bifrost_tui.store.context import StoreContext, open_for_changes
+from bifrost_tui.store.context import StoreContext, folded_name, open_for_changes
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import (
     Organizations,
     checked_name,
     count_change,
-    folded_name,
     start_summary,
 )
 from bifrost_tui.store.repository import Repository
@@ -217,7 +216,7 @@ def _write(
 
 
 def _row(context: StoreContext, scope: Scope, given: BulkConfig, now: datetime, actor: str) -> _Row:
-    checked = _checked(given.draft)
+    checked = checked_draft(given.draft)
     at = given.at or now
     row = _new_row(context.ids(), scope, checked, at, given.by or actor)
     if checked.secret is not None:
@@ -227,14 +226,14 @@ def _row(context: StoreContext, scope: Scope, given: BulkConfig, now: datetime, 
     return row
 
 
-def _new_row(config_id: str, scope: Scope, checked: _Checked, at: datetime, actor: str) -> _Row:
+def _new_row(config_id: str, scope: Scope, checked: CheckedDraft, at: datetime, actor: str) -> _Row:
     row = _given(checked) | _written(at, actor)
     row |= {"id": config_id, "scope_id": scope.id, "secret_version": 0}
     row["organization_id"] = None if scope.is_global else scope.id
     return row | _NO_SECRET if checked.type is ConfigType.SECRET else row
 
 
-def _given(checked: _Checked) -> _Row:
+def _given(checked: CheckedDraft) -> _Row:
     return {
         "key": checked.key,
         "type": checked.type.value,
@@ -330,7 +329,7 @@ class _Replay:
                 case Damaged(key):
                     self._damage(deed, key)
                 case draft:
-                    self._save(deed, _checked(draft))
+                    self._save(deed, checked_draft(draft))
         for name, deed in self._last.items():
             self._write(self._scopes[name], list(self._rows[name].values()), deed)
 
@@ -344,7 +343,7 @@ class _Replay:
         self._rows[deed.organization][key]["unreadable_at"] = deed.at
         self._tell(deed, Event("secret.unreadable", key=key, outcome=FAILED))
 
-    def _save(self, deed: Deed, checked: _Checked) -> None:
+    def _save(self, deed: Deed, checked: CheckedDraft) -> None:
         rows = self._rows[deed.organization]
         details: dict[str, Any] = {"type": checked.type.value}
         row = rows.get(checked.key)
@@ -371,7 +370,7 @@ class _Replay:
             details["changed"] = [_FACTS[name] for name in changed]
             self._tell(deed, Event("config.edit", key=checked.key, details=details))
 
-    def _fill(self, row: _Row, checked: _Checked) -> None:
+    def _fill(self, row: _Row, checked: CheckedDraft) -> None:
         if checked.secret is not None:
             self._values[row["id"]] = checked.secret
             fingerprint = self._context.root.fingerprint(entered_bytes(checked.secret))

@@ -40,7 +40,7 @@ LONGEST_INTEGRATION = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
+class CheckedDraft:
     """A draft that keeps every rule, its plain value in canonical form."""
 
     key: str
@@ -52,7 +52,13 @@ class _Checked:
     rotate_every_days: int | None
 
 
-def _checked(draft: ConfigDraft) -> _Checked:
+def checked_draft(draft: ConfigDraft) -> CheckedDraft:
+    """Return a draft that keeps every rule.
+
+    Raises:
+        InvalidInputError: it does not, and this is why.
+
+    """
     key = checked_key(draft.key)
     is_secret = draft.type is ConfigType.SECRET
     value = None
@@ -65,7 +71,7 @@ def _checked(draft: ConfigDraft) -> _Checked:
         value = canonical(draft.type, draft.value if draft.value is not None else "")
     elif draft.value is not None:
         raise InvalidInputError("A secret takes no plain value.", field="value")
-    return _Checked(
+    return CheckedDraft(
         key=key,
         type=draft.type,
         value=value,
@@ -98,7 +104,7 @@ class ConfigChanges(ConfigLists):
             InvalidInputError, AlreadyExistsError: a field cannot be saved as it is.
 
         """
-        checked = _checked(draft)
+        checked = checked_draft(draft)
         config_id = self._context.ids()
 
         def work(session: Session) -> None:
@@ -145,7 +151,7 @@ class ConfigChanges(ConfigLists):
             InvalidInputError, AlreadyExistsError: a field cannot be saved as it is.
 
         """
-        checked = _checked(draft)
+        checked = checked_draft(draft)
 
         def work(session: Session) -> None:
             row, scope = self._fetch(session, access, view)
@@ -324,7 +330,7 @@ class ConfigChanges(ConfigLists):
         told = Event(action, scope, key, details={"type": kind.value, **details})
         return self._context.chain.append(session.connection(), access, told)
 
-    def _fill(self, row: Config, checked: _Checked, now: datetime) -> None:
+    def _fill(self, row: Config, checked: CheckedDraft, now: datetime) -> None:
         row.key = checked.key
         row.integration = checked.integration
         row.description = checked.description

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, or_, select
 
 from bifrost_tui.clock import Clock
 from bifrost_tui.crypto.cipher import DatabaseRoot, Keyring
@@ -18,19 +19,34 @@ from bifrost_tui.errors import (
     BifrostError,
     OrganizationNotFoundError,
 )
-from bifrost_tui.store.access import EVERYWHERE, Role, role_in
+from bifrost_tui.store.access import EVERYWHERE, Role, highest, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import organization
+from bifrost_tui.store.schema import member, organization
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
 T = TypeVar("T")
+
+# Made once: making a query takes longer than its answer, and every call asks these. A row for each
+# membership of the actor that counts here; without one there is none.
+_ENTERED = select(
+    organization.c.id, organization.c.name, organization.c.archived_at, member.c.role
+).join(member, or_(member.c.scope_id == EVERYWHERE, member.c.scope_id == organization.c.id))
+_ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"), member.c.role.in_(list(Role)))
+_BY_NAME = _ENTERED.where(organization.c.name_folded == bindparam("wanted"))
+_BY_ID = _ENTERED.where(organization.c.id == bindparam("wanted"))
 
 
 def new_id() -> str:
     """Return a new row's id."""
     return uuid4().hex
+
+
+def folded_name(name: str) -> str:
+    """Return a name as names are compared: regardless of case and of composition."""
+    folded = unicodedata.normalize("NFKC", name.strip()).casefold()
+    return unicodedata.normalize("NFC", folded)
 
 
 @dataclass(frozen=True)
@@ -56,22 +72,30 @@ class StoreContext:
             AccessDeniedError: the scope is global and the actor is not in every organization.
 
         """
-        role = role_in(connection, access, scope.id)
         if scope.is_global:
+            role = role_in(connection, access, scope.id)
             if role is None:
                 raise AccessDeniedError(
                     f"{access.actor} may not see the global configs: that takes a membership in"
                     " all organizations. Ask an owner for one."
                 )
             return GLOBAL_SCOPE, role
-        row = connection.execute(
-            select(organization.c.name, organization.c.archived_at).where(
-                organization.c.id == scope.id
-            )
-        ).one_or_none()
-        if row is None or role is None:
+        found = _entered(connection, access, _BY_ID, scope.id)
+        if found is None:
             raise missing_organization(connection, access, scope.name)
-        return Scope(scope.id, row.name, archived=row.archived_at is not None), role
+        return found
+
+    def enter_named(self, connection: Connection, access: Access, name: str) -> Scope:
+        """Let an actor into the organization of a name, in any case, and return its scope.
+
+        Raises:
+            OrganizationNotFoundError: no such organization, or none for this actor.
+
+        """
+        found = _entered(connection, access, _BY_NAME, folded_name(name))
+        if found is None:
+            raise missing_organization(connection, access, name)
+        return found[0]
 
     def guard(self, access: Access, event: Event, work: Callable[[], T]) -> T:
         """Run a call; a refusal is told in the log before it is told to the caller."""
@@ -86,6 +110,17 @@ class StoreContext:
         refused = Event(event.action, event.scope, event.key, REFUSED, {"why": refusal.message})
         self.database.write_rows(lambda connection: self.chain.append(connection, access, refused))
         raise refusal
+
+
+def _entered(
+    connection: Connection, access: Access, query: Select[Any], wanted: str
+) -> tuple[Scope, Role] | None:
+    rows = connection.execute(query, {"actor": access.actor, "wanted": wanted}).all()
+    role = highest(row.role for row in rows)
+    if role is None:
+        return None
+    row = rows[0]
+    return Scope(row.id, row.name, archived=row.archived_at is not None), role
 
 
 def missing_organization(

@@ -82,6 +82,9 @@ class Database:
             return run()
         except SQLAlchemyError as error:
             problem: errors.BifrostError = self.explain(error)
+        except sqlite3.Error as error:
+            # From the beginning of a transaction, which is told to the driver itself.
+            problem = _explain_sqlite(error, self.shown)
         except UnicodeEncodeError:
             problem = errors.InvalidInputError(
                 "The text holds half a character (a lone surrogate). Enter it again.", field="text"
@@ -233,7 +236,9 @@ def _sqlite_engine(path: Path) -> Engine:
     def _begin(connection: Connection) -> None:
         # Deferred, a transaction that reads and then writes can fail at once despite the timeout.
         writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        # By the driver: SQLAlchemy's own way to it takes as long as a query.
+        driver = cast("Any", connection.connection.dbapi_connection)
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

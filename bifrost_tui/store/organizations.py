@@ -20,7 +20,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.store import reading
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in, seen_scopes
 from bifrost_tui.store.audit import Event
-from bifrost_tui.store.context import StoreContext, missing_organization
+from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, organization, scope_summary
 from bifrost_tui.store.values import ConfigType
@@ -59,12 +59,6 @@ def checked_name(name: str) -> str:
             field="name",
         )
     return tidy
-
-
-def folded_name(name: str) -> str:
-    """Return a name as names are compared: regardless of case and of composition."""
-    folded = unicodedata.normalize("NFKC", name.strip()).casefold()
-    return unicodedata.normalize("NFC", folded)
 
 
 class Organizations:
@@ -144,14 +138,7 @@ class Organizations:
         """
 
         def work(connection: Connection) -> Scope:
-            row = connection.execute(
-                select(organization.c.id, organization.c.name, organization.c.archived_at).where(
-                    organization.c.name_folded == folded_name(name)
-                )
-            ).one_or_none()
-            if row is None or role_in(connection, access, row.id) is None:
-                raise missing_organization(connection, access, name)
-            return Scope(row.id, row.name, archived=row.archived_at is not None)
+            return self._context.enter_named(connection, access, name)
 
         return self._context.guard(
             access,

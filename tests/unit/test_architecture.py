@@ -65,9 +65,29 @@ def test_the_import_contracts_are_kept() -> None:
     assert code == 0
 
 
+def test_every_managing_command_is_kept_from_the_runtime() -> None:
+    [contract] = [
+        contract
+        for contract in PROJECT["tool"]["importlinter"]["contracts"]
+        if contract["name"] == "Screens and managing commands do not reach the runtime"
+    ]
+    commands = {
+        f"bifrost_tui.cli.{path.stem}"
+        for path in (PACKAGE / "cli").glob("*.py")
+        if path.stem not in ("__init__", "main", "run", "workflow")
+    }
+    assert commands <= set(contract["source_modules"])
+
+
 BREACHES = {
     "Rooms stand above what they use": ("crypto/derivation.py", "bifrost_tui.store.values"),
     "Screens and commands cannot decrypt": ("cli/__init__.py", "bifrost_tui.crypto.cipher"),
+    "Screens and managing commands do not reach the runtime": (
+        "cli/configs.py",
+        "bifrost_tui.runtime.reader",
+    ),
+    "Tokens are for the runtime alone": ("cli/run.py", "bifrost_tui.store.stored"),
+    "The runtime knows no screen and no command": ("runtime/values.py", "click"),
     "The cipher knows no database and no screen": ("crypto/derivation.py", "sqlalchemy"),
     "The store knows no screen": ("store/views.py", "textual.app"),
     "Plaintext is read in one module that nothing here imports": (
@@ -116,7 +136,8 @@ def names_in(path: Path) -> set[str]:
         ("open_sealed", {"runtime"}),
         ("entered_bytes", {"store"}),
         ("decrypt", {"crypto"}),
-        ("_context", {"store", "crypto"}),
+        ("_context", {"store", "crypto", "runtime"}),
+        ("context_of", {"store", "runtime"}),
     ],
 )
 def test_what_leads_to_plaintext_is_named_in_its_room_alone(name: str, rooms: set[str]) -> None:

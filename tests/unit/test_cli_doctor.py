@@ -106,7 +106,7 @@ def test_a_key_in_the_environment(well: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_debug_variables(well: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDEVMODE", "1")
-    checks = found(well, start=Start(cleared=("TEXTUAL_LOG",)))
+    checks = found(well, start=Start(cleared={"TEXTUAL_LOG": "1"}))
     assert checks["environment"]["do"] == "Run: unset PYTHONDEVMODE TEXTUAL_LOG"
 
 

@@ -16,8 +16,9 @@ from bifrost_tui.errors import (
     InvalidInputError,
     OrganizationNotFoundError,
 )
+from bifrost_tui.store.context import folded_name
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.organizations import LONGEST_NAME, checked_name, folded_name, recount
+from bifrost_tui.store.organizations import LONGEST_NAME, checked_name, recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
 from tests.support import ALICE, START, HandClock, by_hand, events, listed, plain, secret

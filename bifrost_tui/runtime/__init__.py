@@ -1,0 +1,1 @@
+"""What code and commands are given: the only room that reads plaintext."""

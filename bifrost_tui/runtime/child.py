@@ -1,0 +1,188 @@
+"""A command run as if it had been started directly, with a scrubber on what it writes.
+
+It gets its values in its own environment, or on its standard input, and nowhere else. Where our
+output is a terminal it gets one too, of its own: colours, prompts and keys stay as they are.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from io import FileIO
+from typing import TYPE_CHECKING, NoReturn
+
+from bifrost_tui.display import visible
+from bifrost_tui.errors import CommandError
+from bifrost_tui.runtime.child_signals import Child
+from bifrost_tui.runtime.child_terminal import ChildTerminal
+from bifrost_tui.runtime.relay import Flow, relay
+from bifrost_tui.terminal import given_core_limit, harden_process
+
+if TYPE_CHECKING:
+    from bifrost_tui.runtime.scrubber import Scrubber
+
+_STDIN, _STDOUT, _STDERR = range(3)
+
+_TOO_LARGE = (
+    "The values are too large together for an environment, or one of them is too large alone:"
+    " give fewer of them, or the large ones with --file or --stdin."
+)
+_NULL = "A variable's name or value, or a word of the command, cannot be handed to a command."
+
+
+def run_child(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    scrubber: Scrubber | None,
+    stdin: bytes | None = None,
+) -> int:
+    """Run a command to its end and return its exit code, or minus the signal that ended it.
+
+    Without a scrubber the command has our streams themselves. Signals to us go on to the command;
+    what becomes of it decides. For the main thread alone.
+
+    Raises:
+        CommandError: the command cannot be started; nothing has been run.
+
+    """
+    with ExitStack() as stack:
+        wiring = _Wiring(stack, scrubber, stdin)
+        child = stack.enter_context(Child(wiring.terminal))
+        stack.callback(wiring.close)
+        if wiring.terminal is not None:
+            stack.enter_context(wiring.terminal)
+        process = child.started(lambda: _start(command, environ, wiring))
+        wiring.close_far_ends()
+        try:
+            relay(child, outputs=wiring.outputs, inputs=wiring.inputs)
+        except BaseException:
+            # Nothing may run on with nobody to scrub what it writes.
+            process.kill()
+            process.wait()
+            raise
+        return process.wait()
+
+
+def end_like(code: int) -> NoReturn:
+    """End this process as the child has ended: with its exit code, or by the same signal."""
+    if code >= 0:
+        raise SystemExit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    harden_process()
+    number = -code
+    with suppress(OSError, ValueError):
+        signal.signal(number, signal.SIG_DFL)
+    with suppress(OSError, ValueError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    # The first process of a container does not die of a signal.
+    raise SystemExit(128 + number)
+
+
+class _Wiring:
+    """Which file each stream of the child is, and what flows between it and ours."""
+
+    def __init__(self, stack: ExitStack, scrubber: Scrubber | None, stdin: bytes | None) -> None:
+        self.files: list[FileIO | None] = [None, None, None]
+        """The child's streams; ``None`` is our own."""
+        self.outputs: list[Flow] = []
+        self.inputs: list[Flow] = []
+        self.terminal: ChildTerminal | None = None
+        self._stack = stack
+        self._far_ends: list[FileIO] = []
+        own = [_identity(fileno) for fileno in range(3)]
+        terminals = [fileno for fileno in range(3) if own[fileno] and os.isatty(fileno)]
+        if scrubber is not None:
+            if {_STDOUT, _STDERR} & {*terminals}:
+                self._give_terminal(terminals, scrubber)
+            self._give_pipes(own, terminals, scrubber)
+        if stdin is not None:
+            self._give_input(stdin)
+
+    def close_far_ends(self) -> None:
+        """Close what is the child's alone, once it has it: only then can a pipe end."""
+        for file in self._far_ends:
+            file.close()
+
+    def close(self) -> None:
+        """Let nothing pass any more."""
+        for flow in self.outputs + self.inputs:
+            flow.drop()
+
+    def _give_terminal(self, terminals: list[int], scrubber: Scrubber) -> None:
+        shown = next(fileno for fileno in terminals if fileno != _STDIN)
+        keyboard = _STDIN if _STDIN in terminals else None
+        try:
+            made = ChildTerminal(shown=shown, keyboard=keyboard)
+        except OSError as error:
+            reason = visible(error.strerror or "unknown reason")
+            raise CommandError(f"No terminal can be made for the command: {reason}.") from None
+        self._stack.callback(made.hang_up)
+        self.terminal = made
+        for fileno in terminals:
+            self.files[fileno] = made.far
+        output = Flow(
+            made.near,
+            self._ours(shown, "w"),
+            stream=scrubber.stream(),
+            at_end=made.hang_up,
+        )
+        self.outputs.append(output)
+        made.flows.append(output)
+        if keyboard is not None:
+            keys = Flow(self._ours(keyboard, "r"), made.near, at_end=made.hang_up)
+            self.inputs.append(keys)
+            made.flows.append(keys)
+            made.keys = keys
+
+    def _give_pipes(
+        self, own: list[tuple[int, int] | None], terminals: list[int], scrubber: Scrubber
+    ) -> None:
+        for fileno in (_STDOUT, _STDERR):
+            if own[fileno] is None or fileno in terminals:
+                continue
+            if fileno == _STDERR and own[_STDERR] == own[_STDOUT]:
+                # Two pipes would not keep the order of what is written.
+                self.files[_STDERR] = self.files[_STDOUT]
+                continue
+            near, far = self._pipe()
+            self.files[fileno] = far
+            self.outputs.append(
+                Flow(
+                    near,
+                    self._ours(fileno, "w"),
+                    stream=scrubber.stream(),
+                    at_end=near.close,
+                )
+            )
+
+    def _give_input(self, data: bytes) -> None:
+        far, near = self._pipe()
+        self.files[_STDIN] = far
+        if data:
+            os.set_blocking(near.fileno(), False)
+            self.inputs.append(Flow(None, near, data=data, at_end=near.close))
+        else:
+            near.close()
+
+    def _pipe(self) -> tuple[FileIO, FileIO]:
+        """Return the reading and the writing end of a new pipe."""
+        read, write = os.pipe()
+        ends = FileIO(read, "r"), FileIO(write, "w")
+        for end in ends:
+            self._stack.callback(end.close)
+        return ends
+
+    def _ours(self, fileno: int, mode: str) -> FileIO:
+        return FileIO(fileno, mode, closefd=False)

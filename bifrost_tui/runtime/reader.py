@@ -1,0 +1,277 @@
+"""Reading values: the one place where plaintext leaves the store, each time with its event.
+
+A read of secrets and its audit events are one transaction that ends before a value is handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from bifrost_tui.crypto.reading import open_sealed
+from bifrost_tui.display import visible
+from bifrost_tui.errors import (
+    AccessDeniedError,
+    BifrostError,
+    ConfigNotFoundError,
+    InvalidInputError,
+    SecretNeedsValueError,
+    SecretUnreadableError,
+)
+from bifrost_tui.runtime.secret_text import SecretText
+from bifrost_tui.store.actor import Access
+from bifrost_tui.store.audit import DONE, FAILED, REFUSED, Event
+from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.stored import StoredConfig, context_of, effective
+from bifrost_tui.store.values import KEY_RULE, checked_key, decoded
+from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
+
+_Read = TypeVar("_Read")
+
+Value = Any
+"""A config's value: a :class:`SecretText`, ``str``, ``int``, ``bool``, or what JSON stands for."""
+
+READ = "secret.read"
+INJECT = "secret.inject"
+
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What values are read for; it goes into the events."""
+
+    action: str = READ
+    integration: str | None = None
+    """The integration that the reader acts for; secrets bound to another are refused."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Such as the id of the execution."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading:
+    """The values that were found, by key, and which of them are secrets."""
+
+    scope: Scope
+    values: Mapping[str, Value]
+    secrets: frozenset[str]
+    withheld: tuple[str, ...] = ()
+    """Secrets of other integrations, left out where all that there is was asked for."""
+
+    def __repr__(self) -> str:
+        return f"<Reading of {len(self.values)} values>"
+
+
+class Reader:
+    """Reads values from one repository for one actor. Safe to use from several threads."""
+
+    def __init__(self, repository: Repository, access: Access) -> None:
+        self.repository = repository
+        self.access = access
+        self._context = context_of(repository)
+        # Threads of one process queue here; on SQLite's own lock they would sleep and poll.
+        self._turn = Lock()
+        # Keys that were secrets when last seen: these go straight to the read that is audited.
+        self._were_secrets: set[tuple[str, str]] = set()
+
+    def read(self, scope: Scope | str, keys: Sequence[str], purpose: Purpose) -> Reading:
+        """Read what keys stand for in a scope, all or none; a key that is not there is left out.
+
+        ``scope`` may be an organization's name. Secrets are audited, one event each.
+
+        Raises:
+            AccessDeniedError: the actor, or the purpose's integration, may not read one of them.
+            OrganizationNotFoundError: no such organization, or none for this actor.
+            SecretUnreadableError, SecretNeedsValueError: a value cannot be given.
+
+        """
+        wanted = [key for key in dict.fromkeys(keys) if _may_exist(key)]
+        name = scope if isinstance(scope, str) else scope.id
+        if not any((name, key) in self._were_secrets for key in wanted):
+            found = self._guarded(scope, wanted, purpose, lambda: self._read_plain(scope, wanted))
+            if found is not None:
+                return found
+        reading = self._audited(scope, wanted, purpose)
+        self._were_secrets.update((name, key) for key in reading.secrets)
+        return reading
+
+    def read_all(self, scope: Scope | str, purpose: Purpose) -> Reading:
+        """Read every effective value of a scope; secrets of other integrations are withheld.
+
+        Raises:
+            AccessDeniedError: the actor may not read here.
+            OrganizationNotFoundError: no such organization, or none for this actor.
+            SecretUnreadableError, SecretNeedsValueError: a value cannot be given.
+
+        """
+        return self._audited(scope, None, purpose)
+
+    def _audited(self, scope: Scope | str, keys: Sequence[str] | None, purpose: Purpose) -> Reading:
+        reading, problem = self._guarded(
+            scope, keys, purpose, lambda: self._read_audited(scope, keys, purpose)
+        )
+        if problem is not None:
+            # After the commit: what was refused or failed stands in the log.
+            raise problem
+        return reading
+
+    def _guarded(
+        self,
+        scope: Scope | str,
+        keys: Sequence[str] | None,
+        purpose: Purpose,
+        read: Callable[[], _Read],
+    ) -> _Read:
+        named = Scope("", visible(scope)[:_LONGEST_NAME]) if isinstance(scope, str) else scope
+        key = keys[0] if keys and len(keys) == 1 else None
+        event = Event(purpose.action, named, key, details=dict(purpose.facts))
+        return self._context.guard(self.access, event, read)
+
+    def _read_plain(self, scope: Scope | str, keys: Sequence[str]) -> Reading | None:
+        """Read plain values; ``None`` where there is a secret among them."""
+
+        def work(connection: Connection) -> Reading | None:
+            here = self._enter(connection, scope)
+            stored = effective(connection, here.id, keys)
+            if any(config.is_secret for config in stored.values()):
+                return None
+            return Reading(
+                here, {key: _plain(config) for key, config in stored.items()}, frozenset()
+            )
+
+        return self._context.database.read(work)
+
+    def _read_audited(
+        self, scope: Scope | str, keys: Sequence[str] | None, purpose: Purpose
+    ) -> tuple[Reading, BifrostError | None]:
+        context = self._context
+
+        def work(connection: Connection) -> tuple[Reading, BifrostError | None]:
+            here = self._enter(connection, scope)
+            stored = effective(connection, here.id, keys)
+            withheld = [] if keys is not None else _withheld(stored.values(), purpose)
+            for key in withheld:
+                del stored[key]
+            values, events, problem = self._open(here, stored.values(), purpose)
+            if events:
+                context.chain.append(connection, self.access, *events)
+            secrets = frozenset(key for key, config in stored.items() if config.is_secret)
+            return Reading(here, values, secrets, tuple(sorted(withheld))), problem
+
+        with self._turn:
+            return context.database.write_rows(work)
+
+    def _enter(self, connection: Connection, scope: Scope | str) -> Scope:
+        context = self._context
+        if isinstance(scope, str):
+            here = context.enter_named(connection, self.access, scope)
+        else:
+            here, _role = context.enter(connection, self.access, scope)
+        if here.archived:
+            raise AccessDeniedError(
+                f"{here.name} is archived: none of its values are given out. Restore it first"
+                " (`bifrost-tui orgs restore`)."
+            )
+        return here
+
+    def _open(
+        self, here: Scope, stored: Collection[StoredConfig], purpose: Purpose
+    ) -> tuple[dict[str, Value], list[Event], BifrostError | None]:
+        """Decrypt, or say what stands against it; a problem with one leaves no value of any."""
+        values: dict[str, Value] = {}
+        read: list[Event] = []
+        failed: list[Event] = []
+        first: BifrostError | None = None
+        for config in stored:
+            if not config.is_secret:
+                values[config.key] = _plain(config)
+                continue
+            opened = self._value(here, config, purpose)
+            if isinstance(opened, BifrostError):
+                first = first or opened
+                outcome = REFUSED if isinstance(opened, AccessDeniedError) else FAILED
+                failed.append(_event(here, config, purpose, outcome))
+            else:
+                values[config.key] = opened
+                read.append(_event(here, config, purpose, DONE))
+        if first is not None:
+            return {}, failed, first
+        return values, read, None
+
+    def _value(
+        self, here: Scope, config: StoredConfig, purpose: Purpose
+    ) -> SecretText | BifrostError:
+        where = GLOBAL_SCOPE.name if config.is_global else here.name
+        bound = config.integration
+        if bound is not None and bound != purpose.integration:
+            asked = f"for {visible(purpose.integration)}" if purpose.integration else "for none"
+            return AccessDeniedError(
+                f"{config.key} in {where} is bound to the integration {visible(bound)} and was"
+                f" asked {asked}. Name that integration to read it."
+            )
+        if config.sealed is None:
+            return SecretNeedsValueError(
+                f"{config.key} in {where} needs a value: it was never filled. Give it one with"
+                f" `bifrost-tui configs rotate {config.key}{_option(config, here)}`."
+            )
+        keyring = self._context.keyring
+        opened = open_sealed(keyring, config.sealed, config.place)
+        if opened is None:
+            cause = (
+                "its ciphertext is damaged or belongs elsewhere; rotate it"
+                if config.sealed.key_id in keyring.key_ids
+                else f"it was written under master key {config.sealed.key_id}, which is not at hand"
+            )
+            return SecretUnreadableError(f"{config.key} in {where} does not decrypt: {cause}.")
+        return SecretText(opened.decode("utf-8"))
+
+
+def missing(key: str, scope: Scope) -> ConfigNotFoundError:
+    """Return the error for a key that a scope neither has nor inherits."""
+    if not _may_exist(key):
+        return ConfigNotFoundError(f"There is no config {visible(key)[:80]!r}. {KEY_RULE}")
+    if scope.is_global:
+        return ConfigNotFoundError(
+            f"There is no global config {key}. Add it with"
+            f" `bifrost-tui configs set {key} --global`."
+        )
+    return ConfigNotFoundError(
+        f"There is no config {key} in {visible(scope.name)}, and no global one. Add it with"
+        f" `bifrost-tui configs set {key} --org {visible(scope.name)!r}`, or in the screens (a)."
+    )
+
+
+def _option(config: StoredConfig, here: Scope) -> str:
+    return " --global" if config.is_global else f" --org {visible(here.name)!r}"
+
+
+def _may_exist(key: str) -> bool:
+    try:
+        return bool(checked_key(key))
+    except InvalidInputError:
+        return False
+
+
+def _plain(config: StoredConfig) -> Value:
+    return decoded(config.value or "null")
+
+
+def _withheld(stored: Collection[StoredConfig], purpose: Purpose) -> list[str]:
+    return [
+        config.key
+        for config in stored
+        if config.is_secret and config.integration not in (None, purpose.integration)
+    ]
+
+
+def _event(here: Scope, config: StoredConfig, purpose: Purpose, outcome: str) -> Event:
+    details = dict(purpose.facts)
+    if config.is_global and not here.is_global:
+        details["from"] = "global"
+    if purpose.integration:
+        details["integration"] = purpose.integration
+    return Event(purpose.action, here, config.key, outcome, details)
