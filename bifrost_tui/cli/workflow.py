@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,13 @@ def run_workflow(
         )
     for notice in execution.notices:
         say(notice)
-    emit_json(execution.as_json())
+    problem = ""
+    try:
+        emit_json(execution.as_json())
+    except RecursionError:
+        problem = "The result is nested too deep to be written as JSON."
+    if problem:
+        raise WorkflowError(f"{problem} The workflow {execution.status.value}.")
     return 0 if execution.succeeded else FAILED
 
 
@@ -119,7 +126,9 @@ def _load(where: str) -> Workflow[..., Any]:
     sys.modules[spec.name] = module
     problem = ""
     try:
-        spec.loader.exec_module(module)
+        # Standard output is for the execution alone.
+        with redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except Exception as error:  # noqa: BLE001 - whatever a user's file raises
         problem = f"{name} cannot be imported: {type(error).__name__}: {error}"
     if problem:

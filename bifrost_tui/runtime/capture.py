@@ -83,6 +83,16 @@ class Capture:
         """How many of the oldest lines were let go."""
         return self._dropped
 
+    def scrub(self, data: bytes) -> bytes:
+        """Return bytes without a secret of this execution, or of one that it runs within."""
+        clean = self.scrubber.scrub(data)
+        return self._outer.scrub(clean) if self._outer else clean
+
+    def scrub_text(self, text: str) -> str:
+        """Return a text without a secret of this execution, or of one that it runs within."""
+        clean = self.scrubber.scrub_text(text)
+        return self._outer.scrub_text(clean) if self._outer else clean
+
     def write(self, name: str, text: str) -> None:
         """Take what was printed on a stream."""
         with self._lock:
@@ -110,6 +120,8 @@ class Capture:
     def _keep(self, level: str, logger: str | None, message: str) -> None:
         if len(self._lines) == LINES_KEPT:
             self._dropped += 1
+        if self._outer is not None:
+            message = self._outer.scrub_text(message)
         self._lines.append(LogLine(iso(self._clock()), level, logger, message))
 
     def _pass_on(self, name: str, text: str) -> None:
@@ -156,6 +168,8 @@ class _Stream(io.TextIOBase):
         self.original = original
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() takes a str, not {type(text).__name__}")
         running = current()
         if running is not None:
             running.capture.write(self._name, text)
@@ -274,8 +288,8 @@ class _Installation:
         record: logging.LogRecord,
     ) -> None:
         running = current()
-        own = [running.scrubber] if running is not None else []
-        for scrubber in own or self._scrubbers():
+        scrubbers = [running.capture] if running is not None else self._scrubbers()
+        for scrubber in scrubbers:
             record = scrubbed_record(record, scrubber)
         if running is not None:
             running.capture.record(record)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import copy
 import logging
 import traceback
-from typing import Any
-
-from bifrost_tui.runtime.scrubber import Scrubber
+from typing import Any, Protocol
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _DEEP = 50
 
 
-def scrubbed_record(record: logging.LogRecord, scrubber: Scrubber) -> logging.LogRecord:
+class Scrubs(Protocol):
+    """What takes secrets out of a text."""
+
+    def scrub(self, data: bytes) -> bytes:
+        """Return bytes without secrets."""
+
+    def scrub_text(self, text: str) -> str:
+        """Return a text without secrets."""
+
+
+def scrubbed_record(record: logging.LogRecord, scrubber: Scrubs) -> logging.LogRecord:
     """Return a record whose message, arguments, exception and extras hold no secret.
 
     Arguments are worked into the message, an exception into its text: what a handler could quote
@@ -46,7 +54,7 @@ def exception_text(error: BaseException | None) -> str:
     return "".join(traceback.format_exception(error)).rstrip("\n") if error else ""
 
 
-def without_secrets(value: Any, scrubber: Scrubber, depth: int = 0) -> Any:
+def without_secrets(value: Any, scrubber: Scrubs, depth: int = 0) -> Any:
     """Return a value of any kind without secrets; what cannot be looked into becomes text."""
     if value is None or isinstance(value, bool):
         return value

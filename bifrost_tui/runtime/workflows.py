@@ -21,7 +21,7 @@ from bifrost_tui.runtime.capture import BEHIND, Capture, LogLine, captured
 from bifrost_tui.runtime.execution import ExecutionContext, Running, current, entered
 from bifrost_tui.runtime.parameters import Parameters
 from bifrost_tui.runtime.reader import Reader
-from bifrost_tui.runtime.records import exception_text
+from bifrost_tui.runtime.records import Scrubs, exception_text
 from bifrost_tui.runtime.results import clean_result
 from bifrost_tui.runtime.scrubber import SHORTEST, Scrubber
 from bifrost_tui.store.views import Scope
@@ -197,12 +197,12 @@ class Workflow(Generic[P, R]):
             stack.enter_context(entered(running))
             try:
                 returned = await function(running.context, **fitted)
-                return clean_result(returned, running.scrubber), None
+                return clean_result(returned, running.capture), None
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is told
-                return None, _told(error, running.scrubber)
+                return None, _told(error, running.capture)
 
 
-def _told(error: BaseException, scrubber: Scrubber) -> ExecutionError:
+def _told(error: BaseException, scrubber: Scrubs) -> ExecutionError:
     """Return what may be said of an exception. Our own frame, the outermost, is left out."""
     kind = type(error)
     name = kind.__qualname__

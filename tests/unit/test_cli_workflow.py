@@ -34,6 +34,15 @@ async def fails(context: ExecutionContext):
 async def odd(context: ExecutionContext):
     return object()
 
+@workflow
+async def deep(context: ExecutionContext):
+    found = []
+    for _ in range(100_000):
+        found = [found]
+    return found
+
+print("imported")
+
 async def plain(context):
     pass
 """
@@ -81,6 +90,7 @@ def test_an_execution_is_printed_as_json(cli: Cli, flows: str) -> None:
         ("info", "with [REDACTED]"),
     ]
     assert ran.err.splitlines() == [
+        "imported",
         "charging [REDACTED]",
         "to stderr [REDACTED]",
         "INFO flows: with [REDACTED]",
@@ -91,7 +101,7 @@ def test_quiet_keeps_it_to_the_log(cli: Cli, flows: str) -> None:
     ran = run_process(*workflow(f"{flows}:charge", "--param", "amount=5", "--quiet"))
     cli.search(ran)
     assert ran.code == 0
-    assert ran.err == ""
+    assert ran.err == "imported\n"
     assert len(ran.json["logs"]) == 3
 
 
@@ -112,7 +122,7 @@ def test_a_failing_workflow_ends_with_1(cli: Cli, flows: str, function: str, kin
         (("{}:charge", "--param", "amount"), 2, "NAME=VALUE"),
         (("{}:charge", "--param", "amount=1", "--param", "amount=2"), 2, "twice"),
         (("{}:charge", "--param", "amount=1", "--param", "x=2"), 2, "no parameter x"),
-        (("{}:nothing",), 1, "There is: charge, fails, odd"),
+        (("{}:nothing",), 1, "There is: charge, deep, fails, odd"),
         (("{}:plain",), 1, "no workflow: put @workflow above"),
         (("{}",), 2, "FILE.py:FUNCTION"),
         (("nowhere.py:charge",), 1, "There is no file nowhere.py"),
@@ -126,6 +136,13 @@ def test_what_cannot_be_run_is_told(
     assert ran.code == code, ran.err
     assert said in " ".join(ran.err.split())
     assert ran.out == ""
+
+
+def test_a_result_that_is_too_deep_is_told(cli: Cli, flows: str) -> None:
+    ran = run_process(*workflow(f"{flows}:deep"))
+    assert (ran.code, ran.out) == (1, "")
+    assert "nested too deep" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_a_file_that_cannot_be_imported_is_told(cli: Cli, flows: str, tmp_path: Path) -> None:

@@ -537,23 +537,27 @@ async def test_a_long_log_keeps_its_end_and_says_so(shop: Shop) -> None:
     assert "first 5 lines" in execution.notices[0]
 
 
-async def test_a_workflow_within_a_workflow(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_workflow_within_a_workflow(
+    shop: Shop, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     @workflow
     async def inner(context: ExecutionContext, given: str) -> str:
         own = await config.get("stripe_api_key")
         print("inner", own, given)
+        logging.getLogger("inner").warning("logged %s %s", own, given)
         return f"{own} {given}"
 
     @workflow
     async def outer(context: ExecutionContext) -> Any:
         key = await config.get("stripe_api_key")
-        execution = await inner.run(organization=BRIGHT, given=key)
+        execution = clean(await inner.run(organization=BRIGHT, given=key))
         print("outer", key)
         return execution.result
 
     execution = clean(await outer.run(organization=ACME))
     assert execution.result == f"{HIDDEN} {HIDDEN}"
     assert capsys.readouterr().out == f"inner {HIDDEN} {HIDDEN}\nouter {HIDDEN}\n"
+    assert caplog.messages == [f"logged {HIDDEN} {HIDDEN}"]
     assert [line.message for line in execution.logs] == [
         f"inner {HIDDEN} {HIDDEN}",
         f"outer {HIDDEN}",
