@@ -22,6 +22,9 @@ from bifrost_tui.errors import BifrostError, TerminalError
 
 _PR_SET_DUMPABLE = 4
 
+_core_limit: list[tuple[int, int]] = []
+"""What :func:`harden_process` has found each time; the first is what the process was given."""
+
 # A terminal that gets the kitty keyboard protocol wrong cannot be used at all without this one,
 # and all it can do is to leave that protocol alone. Colours follow COLORTERM, TERM and NO_COLOR.
 _HARMLESS = frozenset({"TEXTUAL_DISABLE_KITTY_KEY"})
@@ -41,7 +44,10 @@ def harden_process() -> None:
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        # The hard limit stays: a command that we run gets back the limit that it would have had.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+        _core_limit.append((soft, hard))
     if sys.platform == "linux":
         # Importing ctypes takes 3 ms. It also keeps /proc/<pid>/environ, where the master key may
         # stand, from everyone but root.
@@ -49,6 +55,11 @@ def harden_process() -> None:
             import ctypes
 
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def given_core_limit() -> tuple[int, int] | None:
+    """Return the limit of core files that this process was started with, if it was lowered."""
+    return _core_limit[0] if _core_limit else None
 
 
 def clear_textual_environment(environ: MutableMapping[str, str]) -> None:

@@ -7,15 +7,13 @@ output is a terminal it gets one too, of its own: colours, prompts and keys stay
 from __future__ import annotations
 
 import errno
-import io
 import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from io import FileIO
 from typing import TYPE_CHECKING, NoReturn
 
@@ -35,7 +33,10 @@ _TOO_LARGE = (
     "The values are too large together for an environment, or one of them is too large alone:"
     " give fewer of them, or the large ones with --file or --stdin."
 )
-_NULL = "A variable's name or value, or a word of the command, cannot be handed to a command."
+_UNFIT = (
+    "A variable or a word of the command cannot be handed over: it holds a NUL character or half a"
+    " character."
+)
 
 
 def run_child(
@@ -132,19 +133,12 @@ class _Wiring:
         self.terminal = made
         for fileno in terminals:
             self.files[fileno] = made.far
-        output = Flow(
-            made.near,
-            self._ours(shown, "w"),
-            stream=scrubber.stream(),
-            at_end=made.hang_up,
-        )
-        self.outputs.append(output)
-        made.flows.append(output)
+        sink = _ours(shown, "w")
+        made.output = Flow(made.near, sink, stream=scrubber.stream(), at_end=made.hang_up)
+        self.outputs.append(made.output)
         if keyboard is not None:
-            keys = Flow(self._ours(keyboard, "r"), made.near, at_end=made.hang_up)
-            self.inputs.append(keys)
-            made.flows.append(keys)
-            made.keys = keys
+            made.keys = Flow(_ours(keyboard, "r"), made.near, at_end=made.hang_up)
+            self.inputs.append(made.keys)
 
     def _give_pipes(
         self, own: list[tuple[int, int] | None], terminals: list[int], scrubber: Scrubber
@@ -158,18 +152,14 @@ class _Wiring:
                 continue
             near, far = self._pipe()
             self.files[fileno] = far
-            self.outputs.append(
-                Flow(
-                    near,
-                    self._ours(fileno, "w"),
-                    stream=scrubber.stream(),
-                    at_end=near.close,
-                )
-            )
+            self._far_ends.append(far)
+            sink = _ours(fileno, "w")
+            self.outputs.append(Flow(near, sink, stream=scrubber.stream(), at_end=near.close))
 
     def _give_input(self, data: bytes) -> None:
         far, near = self._pipe()
         self.files[_STDIN] = far
+        self._far_ends.append(far)
         if data:
             os.set_blocking(near.fileno(), False)
             self.inputs.append(Flow(None, near, data=data, at_end=near.close))
@@ -184,5 +174,76 @@ class _Wiring:
             self._stack.callback(end.close)
         return ends
 
-    def _ours(self, fileno: int, mode: str) -> FileIO:
-        return FileIO(fileno, mode, closefd=False)
+
+def _ours(fileno: int, mode: str) -> FileIO:
+    return FileIO(fileno, mode, closefd=False)
+
+
+def _identity(fileno: int) -> tuple[int, int] | None:
+    """Return which file a stream of ours is; nothing where it was closed when we were started."""
+    # What was opened since may have taken the number of a closed stream.
+    if (sys.__stdin__, sys.__stdout__, sys.__stderr__)[fileno] is None:
+        return None
+    try:
+        found = os.fstat(fileno)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _start(
+    command: Sequence[str], environ: Mapping[str, str], wiring: _Wiring
+) -> subprocess.Popen[bytes]:
+    stdin, stdout, stderr = wiring.files
+    terminal = wiring.terminal
+    problem = ""
+    try:
+        with _given_core_limit():
+            return subprocess.Popen(  # noqa: S603  # running the user's command is the purpose
+                list(command),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environ,
+                start_new_session=terminal is not None,
+                # Safe, as no other thread runs here.
+                preexec_fn=terminal.take_control if terminal else None,  # noqa: PLW1509
+            )
+    except OSError as error:
+        problem = _why(command[0], error)
+    except subprocess.SubprocessError:
+        problem = "The command could not be given a terminal of its own."
+    except ValueError:
+        problem = _UNFIT
+    # Raised outside the handlers: the error may hold a value.
+    raise CommandError(problem)
+
+
+def _why(name: str, error: OSError) -> str:
+    name = visible(name)
+    match error.errno:
+        case errno.E2BIG:
+            return _TOO_LARGE
+        case errno.ENOENT if "/" in name and os.path.lexists(name):
+            return f"{name} cannot be run: what interprets it (its first line) is not there."
+        case errno.ENOENT | errno.ENOTDIR:
+            return f"The command {name} was not found."
+        case errno.EACCES | errno.EPERM:
+            return f"{name} cannot be run: it is not an executable file, or not for this user."
+        case errno.ENOEXEC:
+            return f"{name} cannot be run: no program, nor a script whose first line begins #!."
+    return f"{name} cannot be run: {visible(error.strerror or 'unknown reason')}."
+
+
+@contextmanager
+def _given_core_limit() -> Iterator[None]:
+    """Let what is started meanwhile have the limit of core files that we were started with."""
+    given = given_core_limit()
+    ours = resource.getrlimit(resource.RLIMIT_CORE)
+    if given is not None:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, given)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, ours)

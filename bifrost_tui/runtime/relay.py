@@ -152,16 +152,24 @@ def relay(child: Watched, *, outputs: list[Flow], inputs: list[Flow]) -> None:
     """
     ended: float | None = None
     while True:
-        if ended is None and child.ended():
-            ended = time.monotonic()
-        elif ended is not None:
-            child.ended()
+        # Before it is asked: a signal that comes after the end counts as one.
+        now = time.monotonic()
+        if child.ended() and ended is None:
+            ended = now
         flows = [flow for flow in outputs if not flow.done]
+        times: list[float] = []
         if ended is None:
             flows += [flow for flow in inputs if not flow.done]
-        elif not flows or child.told_to_end(after=ended + LINGER):
+        elif not flows:
             return
-        ready, now = _wait(child.woken, flows, ended)
+        elif child.told_to_end(after=ended):
+            if now >= ended + LINGER:
+                return
+            times.append(ended + LINGER)
+        times += [due for flow in flows if (due := flow.due(ended)) is not None]
+        # A shell gives its terminal to a running job without telling it.
+        times += [now + _LOOK_AGAIN for flow in flows if flow.held]
+        ready, now = _wait(child.woken, flows, min(times, default=None))
         for flow in flows:
             wanted = flow.wants()
             if wanted is not None and ready.get(wanted[0], 0) & ~_other(wanted[1]):
@@ -170,7 +178,7 @@ def relay(child: Watched, *, outputs: list[Flow], inputs: list[Flow]) -> None:
                 flow.rest(now, ended)
 
 
-def _wait(woken: FileIO, flows: list[Flow], ended: float | None) -> tuple[dict[int, int], float]:
+def _wait(woken: FileIO, flows: list[Flow], until: float | None) -> tuple[dict[int, int], float]:
     """Wait until something can be done; return which files are ready, and the time then."""
     masks = {woken.fileno(): select.POLLIN}
     for flow in flows:
@@ -179,11 +187,7 @@ def _wait(woken: FileIO, flows: list[Flow], ended: float | None) -> tuple[dict[i
     poller = select.poll()
     for fileno, mask in masks.items():
         poller.register(fileno, mask)
-    times = [due for flow in flows if (due := flow.due(ended)) is not None]
-    now = time.monotonic()
-    # A shell gives its terminal to a running job without telling it.
-    times += [now + _LOOK_AGAIN for flow in flows if flow.held]
-    timeout = max(0, math.ceil((min(times) - now) * 1000)) if times else None
+    timeout = None if until is None else max(0, math.ceil((until - time.monotonic()) * 1000))
     return dict(poller.poll(timeout)), time.monotonic()
 
 
