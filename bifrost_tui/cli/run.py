@@ -10,7 +10,7 @@ from uuid import uuid4
 import click
 
 from bifrost_tui.cli.base import Command, Start
-from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.completing import complete_key, complete_organization
 from bifrost_tui.cli.output import say
 from bifrost_tui.cli.session import opened
 from bifrost_tui.display import counted, visible
@@ -33,11 +33,20 @@ from bifrost_tui.display import counted, visible
     help="The organization, in any case.",
 )
 @click.option(
-    "--only", metavar="KEY", multiple=True, help="Give this config and no other; may be repeated."
+    "--only",
+    metavar="KEY",
+    multiple=True,
+    shell_complete=complete_key,
+    help="Give this config and no other; may be repeated.",
 )
 @click.option("--integration", metavar="TYPE", help="Act for this integration.")
 @click.option("--prefix", metavar="TEXT", default="", help="Begin each variable's name with this.")
-@click.option("--stdin", metavar="KEY", help="Give this value on standard input instead.")
+@click.option(
+    "--stdin",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Give this value on standard input instead.",
+)
 @click.option(
     "--file",
     "files",

@@ -71,7 +71,7 @@ def break_end(text: bytes, start: int) -> int:
 def before(text: bytes, at: int, count: int) -> int:
     """Return where the character stands that is ``count`` before ``at``, or -1.
 
-    Line breaks are passed over; more of them than two as long as may be are not.
+    Line breaks are passed over, but no more of them than make one.
     """
     start = at - count
     if start < 0:
@@ -79,7 +79,7 @@ def before(text: bytes, at: int, count: int) -> int:
     skipped = text[start:at]
     if b"\n" not in skipped and b"\r" not in skipped:
         return start
-    last = max(0, start - 2 * LONGEST_BREAK)
+    last = max(0, start - LONGEST_BREAK)
     while count:
         at -= 1
         if at < last:

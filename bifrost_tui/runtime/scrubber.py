@@ -85,7 +85,16 @@ class ScrubbedStream(Closed):
     Only what may still turn out to be a secret is held back.
     """
 
-    __slots__ = ("_done", "_followers", "_held", "_lock", "_open", "_paused", "_scrubber")
+    __slots__ = (
+        "_agreed",
+        "_done",
+        "_followers",
+        "_held",
+        "_lock",
+        "_open",
+        "_paused",
+        "_scrubber",
+    )
 
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber
@@ -98,6 +107,8 @@ class ScrubbedStream(Closed):
         self._paused: int | None = None
         """From where on what is held was replaced before it was all there."""
         self._followers: list[Follower] = []
+        self._agreed: list[tuple[int, int]] = []
+        """What was followed and is not yet passed on; another search would not find it."""
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece; return what may be passed on now."""
@@ -133,7 +144,7 @@ class ScrubbedStream(Closed):
         with self._lock:
             rest = self._pass(b"", all_of_it=True, tails=tails) if self._held else b""
             self._held, self._done, self._open = b"", 0, False
-            self._paused, self._followers = None, []
+            self._paused, self._followers, self._agreed = None, [], []
             return rest
 
     def _pass(self, data: bytes, *, all_of_it: bool = False, tails: bool = False) -> bytes:
@@ -145,13 +156,14 @@ class ScrubbedStream(Closed):
         hold = min(found.tail, self._follow(text, found))
         if self._paused is not None:
             end, alive = search.go_on(text, self._paused)
-            found.add_span(self._paused, end)
+            self._agreed.append((self._paused, end))
             if not alive:
                 self._paused = None
+        spans = [*found.spans, *self._agreed]
         if tails:
-            found.spans += found.long_tails
+            spans += found.long_tails
             self._paused = min((start for start, _ in found.long_tails), default=None)
-        passed = self._replace(text, found.spans, len(text) if all_of_it else hold)
+        passed = self._replace(text, spans, len(text) if all_of_it else hold)
         self._keep(text, hold)
         return passed
 
@@ -159,13 +171,13 @@ class ScrubbedStream(Closed):
         """Follow the long forms; return from where on the text is to be held for them."""
         following = {follower.form: follower for follower in self._followers}
         for follower in self._followers:
-            found.add_span(follower.at, follower.follow(text))
+            self._agreed.append((follower.at, follower.follow(text)))
         for end, line, form in sorted(found.heads, key=lambda head: head[0]):
             known = following.get(form)
             # Whoever has come further has fallen back to this beginning, or past it.
             if known is None or (not known.alive and known.at < end):
                 following[form] = follower = Follower(form, end, line)
-                found.add_span(end, follower.follow(text))
+                self._agreed.append((end, follower.follow(text)))
         self._followers = [follower for follower in following.values() if follower.alive]
         return min((follower.at for follower in self._followers), default=len(text))
 
@@ -174,9 +186,9 @@ class ScrubbedStream(Closed):
         passed: list[bytes] = []
         at = self._done
         for start, end in sorted(spans):
-            if start >= limit:
+            if start >= limit and not (self._open and start <= at):
                 break
-            if end <= at:
+            if end <= max(start, at):
                 continue
             if start > at:
                 passed.append(text[at:start])
@@ -193,6 +205,9 @@ class ScrubbedStream(Closed):
         return b"".join(passed)
 
     def _keep(self, text: bytes, hold: int) -> None:
+        self._agreed = [
+            (start - hold, end - hold) for start, end in self._agreed if end > self._done
+        ]
         self._held = text[hold:]
         self._done -= hold
         for follower in self._followers:

@@ -28,7 +28,7 @@ _WINDOW = 16
 """The piece of a form is taken from as many of its first bytes."""
 _BASE64_WINDOW = 48
 """The pieces of a form in base64 are taken from as many of its first characters."""
-_OPENING = 3
+_OPENING = 4
 _DFA_LIMIT = 64 * 1024 * 1024
 """The most bytes that the fast kind of automaton may take; the other kind is half as fast."""
 
@@ -48,11 +48,6 @@ class Found:
         self._end = end
         self._literal_tail = end
         self._base64_tail = (end, end, 0)
-
-    def add_span(self, start: int, end: int) -> None:
-        """Note from where to where a form was found."""
-        if start < end:
-            self.spans.append((start, end))
 
     def add_literal_tail(self, start: int) -> None:
         """Note from where on the text is the beginning of a form."""
@@ -164,7 +159,7 @@ class Search(Closed):
         here = text[start : start + self._literal.size]
         if head := self._literal.first(here):
             end = start + len(head)
-            found.add_span(start, end)
+            found.spans.append((start, end))
             found.heads += [(end, 0, form) for form in self._literal.long(head)]
         if start + len(here) == len(text) and self._literal.begun(here):
             found.add_literal_tail(start)
@@ -173,7 +168,7 @@ class Search(Closed):
         lines = unbroken(text, start, self._base64.size)
         if head := self._base64.first(lines.characters):
             end = start + lines.length(len(head))
-            found.add_span(start, end)
+            found.spans.append((start, end))
             line = lines.line(len(head))
             found.heads += [(end, line, form) for form in self._base64.long(head)]
         if lines.whole and self._base64.begun(lines.characters):
@@ -223,8 +218,9 @@ class Index(Closed):
                 self._add_piece(head[:_WINDOW], broken=False)
         for form in forms.base64:
             if head := _new_head(self._base64, form, broken=True):
-                # Line breaks that stand apart leave one of these parts whole: two breaks have
-                # room from 34 characters on, and three have none in the first 48.
+                # Line breaks that stand apart leave one of these parts whole, and one break at
+                # most before it: two have room from 34 characters on, and then the second one
+                # is in the last third of the first 48.
                 size = min(len(head), _BASE64_WINDOW)
                 parts = 3 if len(head) >= APART + 2 else 2
                 for part in range(parts):
@@ -247,11 +243,14 @@ class Index(Closed):
 
     def _choice(self, window: bytes) -> int:
         """Choose a piece that begins like many: the fewer beginnings, the faster the search."""
-        offsets = range(max(1, len(window) - _PIECE + 1))
-        for offset in offsets:
-            if window[offset : offset + _PIECE] in self._pieces:
+        best, most = 0, -1
+        for offset in range(max(1, len(window) - _PIECE + 1)):
+            piece = window[offset : offset + _PIECE]
+            if piece in self._pieces:
                 return offset
-        return max(offsets, key=lambda offset: self._pairs.get(window[offset : offset + 2], 0))
+            if (pairs := self._pairs.get(piece[:2], 0)) > most:
+                best, most = offset, pairs
+        return best
 
 
 def _new_head(heads: dict[bytes, list[LongForm]], form: bytes, *, broken: bool) -> bytes:
