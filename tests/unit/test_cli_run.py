@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -39,15 +41,21 @@ def acme(cli: Cli) -> Cli:
     return cli
 
 
-def run(cli: Cli, *args: str, code: int = 0, stdin: bytes = b"", **environ: str) -> Ran:
+def run(
+    cli: Cli,
+    *args: str,
+    code: int = 0,
+    stdin: bytes = b"",
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> Ran:
     ran = run_process("run", "--org", "Acme", *args, stdin=stdin, **environ)
     cli.search(ran)
     assert ran.code == code, ran.err
     return ran
 
 
-def shell(cli: Cli, script: str, *options: str, code: int = 0, **environ: str) -> Ran:
-    return run(cli, *options, "--", "sh", "-c", script, code=code, **environ)
+def shell(cli: Cli, script: str, *options: str, code: int = 0) -> Ran:
+    return run(cli, *options, "--", "sh", "-c", script, code=code)
 
 
 def injected() -> list[tuple[str, str, str]]:
@@ -67,7 +75,7 @@ def test_a_command_gets_the_effective_values(acme: Cli) -> None:
         "assert not [n for n in e if n.startswith('BIFROST_')];"
         "print(e['REGION'], e['BOOKING'], e['HOURS'], e['STRIPE_KEY'], e['TEXTUAL_X'])"
     )
-    ran = run(acme, "--", sys.executable, "-c", script, TEXTUAL_X="kept")
+    ran = run(acme, "--", sys.executable, "-c", script, environ={"TEXTUAL_X": "kept"})
     assert ran.out == 'us true {"mon":[8,17]} [REDACTED] kept\n'
     assert "bound to another integration: slack_token" in ran.err
     assert injected() == [("Acme", "sentry_dsn", "done"), ("Acme", "stripe_key", "done")]
