@@ -76,7 +76,8 @@ def run(
     """
     start = ctx.obj if isinstance(ctx.obj, Start) else Start()
     from bifrost_tui.runtime.environment import Wanted, environment_for, prepared
-    from bifrost_tui.runtime.reader import INJECT, Purpose, Reader
+    from bifrost_tui.runtime.reader import Purpose, Reader
+    from bifrost_tui.store.audit import INJECT
 
     wanted = Wanted(only=only, prefix=prefix, stdin=stdin, files=_files(files))
     facts = {"execution": uuid4().hex, "command": visible(Path(command[0]).name)[:100]}

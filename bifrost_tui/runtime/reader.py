@@ -24,7 +24,7 @@ from bifrost_tui.errors import (
 )
 from bifrost_tui.runtime.secret_text import SecretText
 from bifrost_tui.store.actor import Access
-from bifrost_tui.store.audit import DONE, FAILED, REFUSED, Event
+from bifrost_tui.store.audit import DONE, FAILED, READ, REFUSED, Event
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.stored import StoredConfig, context_of, effective
 from bifrost_tui.store.values import KEY_RULE, checked_key, decoded
@@ -34,9 +34,6 @@ _Read = TypeVar("_Read")
 
 Value = Any
 """A config's value: a :class:`SecretText`, ``str``, ``int``, ``bool``, or what JSON stands for."""
-
-READ = "secret.read"
-INJECT = "secret.inject"
 
 _LONGEST_NAME = 255
 
@@ -50,6 +47,10 @@ class Purpose:
     """The integration that the reader acts for; secrets bound to another are refused."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Such as the id of the execution."""
+
+    def fits(self, integration: str) -> bool:
+        """Tell whether this acts for an integration, in whatever case that is written."""
+        return (self.integration or "").casefold() == integration.casefold()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -207,7 +208,7 @@ class Reader:
     ) -> SecretText | BifrostError:
         where = GLOBAL_SCOPE.name if config.is_global else here.name
         bound = config.integration
-        if bound is not None and bound != purpose.integration:
+        if bound is not None and not purpose.fits(bound):
             asked = f"for {visible(purpose.integration)}" if purpose.integration else "for none"
             return AccessDeniedError(
                 f"{config.key} in {where} is bound to the integration {visible(bound)} and was"
@@ -264,7 +265,9 @@ def _withheld(stored: Collection[StoredConfig], purpose: Purpose) -> list[str]:
     return [
         config.key
         for config in stored
-        if config.is_secret and config.integration not in (None, purpose.integration)
+        if config.is_secret
+        and config.integration is not None
+        and not purpose.fits(config.integration)
     ]
 
 

@@ -180,10 +180,10 @@ class Search(Closed):
         last = len(text) - _WINDOW + 1
         for start in _beginnings(text[max(0, last) :], self._literal.openings):
             yield False, max(0, last) + start
-        # Line breaks that stand apart are three at most in so few characters.
-        last = max(0, len(text) - _BASE64_WINDOW - 3 * LONGEST_BREAK)
+        # Of more characters one of the pieces is there: in fewer, only one line break can be.
+        last = max(0, len(text) - APART - LONGEST_BREAK)
         characters = text[last:].translate(None, _BREAKS)
-        far = max(0, len(characters) - _BASE64_WINDOW + 1)
+        far = max(0, len(characters) - APART)
         if starts := _beginnings(characters[far:], self._base64.openings):
             places = [at for at in range(last, len(text)) if text[at] not in _BREAKS]
             yield from ((True, places[far + start]) for start in starts)

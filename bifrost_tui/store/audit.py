@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, type_coerce
+from sqlalchemy import Connection, Row, insert, select, type_coerce
 from sqlalchemy.types import NullType
 
 from bifrost_tui.clock import Clock
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 DONE = "done"
 REFUSED = "refused"
 FAILED = "failed"
+
+READ = "secret.read"
+"""Code was given a secret's value."""
+INJECT = "secret.inject"
+"""A command was given it."""
+READS = (READ, INJECT)
+CHANGES = (
+    *("config.add", "config.edit", "config.rotate", "config.delete", "config.import"),
+    *("secret.unreadable", "secret.readable"),
+)
 
 _START = "0" * 64
 _CHUNK = 1000
@@ -133,13 +143,21 @@ class AuditChain:
 
 
 def recent(connection: Connection, scope: Scope, key: str, limit: int) -> tuple[AuditView, ...]:
-    """Return a key's last events in one scope, newest first."""
-    query = (
-        select(audit_event)
-        .where(audit_event.c.organization_id == scope.id, audit_event.c.key == key)
-        .order_by(audit_event.c.sequence.desc())
-        .limit(limit)
+    """Return a key's last events in one scope, newest first: of its reads only the last one."""
+    told = select(audit_event).where(
+        audit_event.c.organization_id == scope.id, audit_event.c.key == key
     )
+    newest = audit_event.c.sequence.desc()
+    reads = [
+        row
+        for action in READS
+        for row in connection.execute(
+            told.where(audit_event.c.action == action).order_by(newest).limit(1)
+        )
+    ]
+    reads = sorted(reads, key=_sequence)[-1:]
+    changes = told.where(audit_event.c.action.in_(CHANGES)).order_by(newest)
+    found = [*reads, *connection.execute(changes.limit(max(limit - len(reads), 1)))]
     return tuple(
         AuditView(
             sequence=row.sequence,
@@ -151,8 +169,12 @@ def recent(connection: Connection, scope: Scope, key: str, limit: int) -> tuple[
             key=row.key,
             outcome=row.outcome,
         )
-        for row in connection.execute(query)
+        for row in sorted(found, key=_sequence, reverse=True)[:limit]
     )
+
+
+def _sequence(row: Row[Any]) -> int:
+    return int(row.sequence)
 
 
 def _bytes(row: Mapping[str, Any]) -> bytes:

@@ -202,6 +202,8 @@ Index(
     "ix_audit_event_organization_id_key",
     audit_event.c.organization_id,
     audit_event.c.key,
+    # Reads are many, changes are few: each is found without the others.
+    audit_event.c.action,
     audit_event.c.sequence,
 )
 

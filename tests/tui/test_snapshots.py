@@ -15,6 +15,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bifrost_tui.errors import BifrostError, DatabaseFullError
+from bifrost_tui.runtime.reader import Purpose, Reader
 from bifrost_tui.settings import KEY_VARIABLE, Settings, ThemeName, load_settings
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
@@ -596,6 +597,20 @@ for _name, _key in (
     _steps = _details(_key)
     _steps.__name__ = f"details_{_name}"
     scene(within="Acme Dental")(_steps)
+
+
+@scene(within="Acme Dental")
+async def details_read(stage: Stage) -> None:
+    """Of all that code has read of it, the last time is told."""
+    reader = Reader(stage.world.repository, ALICE)
+    for minutes in (90, 65):
+        stage.world.clock.advance(minutes=-minutes)
+        reader.read(
+            stage.world.scope("Acme Dental"), ["stripe_api_key"], Purpose(integration="Stripe")
+        )
+        stage.world.clock.advance(minutes=minutes)
+    await stage.press("f5")
+    await _details("stripe_api_key")(stage)
 
 
 # The pictures

@@ -21,6 +21,7 @@ from bifrost_tui.runtime import follow, scrubber, search
 from bifrost_tui.runtime.scrubber import REDACTED, SHORTEST, ScrubbedStream, Scrubber
 from tests.unit.scrubber_support import MARK, SlowStream, Written, reference, written
 
+WORDS = "correct-horse-battery-staple-x"
 MOST_HELD = 1023 + 33 * 16
 BREAKS = (b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"\n" * 16, b"\n" * 17)
 
@@ -119,6 +120,7 @@ def cases(draw: st.DrawFn) -> tuple[list[str], bytes]:
 @example((["abcdef", "defxyz"], b"abcdefxyz abcdef defxy"), [1])
 @example((["aaaa"], b"a" * 50), [3])
 @example((["\n\n\n\n", "abcd"], b"Y\n\n\n\nYWJ\n"), [1])
+@example((["abcdef"], b"Y\nWJ"), [1])
 def test_a_text_comes_out_as_the_slow_way_makes_it(
     case: tuple[list[str], bytes], sizes: list[int]
 ) -> None:
@@ -151,7 +153,9 @@ def test_so_does_one_with_long_forms(case: tuple[list[str], bytes], sizes: list[
 @example((["\nabcdef"], b"\nabcZm9v"), [(4, True), (1, False)], 1024)
 @example((["aaaa", "aaab"], b"aaaa"), [(1, True)], 1024)
 @example((["aaaa", "aaaaaaaa"], b"61616161FhYW"), [(1, True)], 1024)
-@example((["x" * 30], b64encode(b"x" * 30) + b"\n"), [(1, False)], 36)
+@example((["\nYWJxxxx", "abcdef"], b"\nYWJjZ!"), [(4, True), (1, False)], 1024)
+@example((["abcdef"], b"YWJjZG!"), [(4, True), *[(1, False)] * 3], 1024)
+@example(([WORDS], b64encode(WORDS.encode()) + b"\n"), [(1, False)], 36)
 def test_what_is_passed_on_and_what_is_held_is_known_at_every_step(
     case: tuple[list[str], bytes], steps: list[tuple[int, bool]], head: int
 ) -> None:
@@ -309,6 +313,18 @@ def test_a_value_in_wrapped_base64_is_found_wherever_it_stands() -> None:
             assert left == reference(text, forms)
             assert left.count(MARK) == 1
             assert len(text) - len(left) + len(MARK) >= (8 * len(value) - 10) // 6
+
+
+@pytest.mark.parametrize("length", [19, 24, 25, 26, 34, 36, 37, 70])
+def test_a_value_in_base64_is_found_wherever_it_is_broken_and_cut(length: int) -> None:
+    value = (WORDS * 3)[length % 5 :][:length]
+    made, form = scrubber_for(value), b64encode(value.encode())[: 8 * length // 6]
+    for first in range(1, 48):
+        for width in (32, 33, 40):
+            text = wrapped(form, first, width, b"\r\n" * 8)
+            assert made.scrub(text) == MARK
+            for at in (first, first + 1, first + 16, first + 24, first + 47, len(text) - 1):
+                assert streamed(made.stream(), text, [at, len(text)]) == MARK
 
 
 @pytest.mark.parametrize(

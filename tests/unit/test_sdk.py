@@ -100,6 +100,34 @@ async def test_every_read_of_a_secret_is_one_event(shop: Shop) -> None:
     assert shop.repository.audit.verify().broken_at is None
 
 
+async def test_the_history_of_a_secret_tells_its_changes_and_its_last_read(shop: Shop) -> None:
+    for _ in range(5):
+        await config.get("stripe_api_key", scope=ACME)
+    shop.rotate(ACME, "stripe_api_key", OTHER)
+    history = shop.repository.configs.history
+    scope = shop.scopes[ACME]
+
+    def told(limit: int) -> list[str]:
+        return [event.action for event in history(ALICE, scope, "stripe_api_key", limit)]
+
+    assert told(5) == ["config.rotate", "secret.read", "config.add"]
+    assert told(2) == ["config.rotate", "secret.read"]
+    assert told(1) == ["config.rotate"]
+    await config.get("stripe_api_key", scope=ACME)
+    assert told(3) == ["secret.read", "config.rotate", "config.add"]
+    plans = [
+        line[3]
+        for clause in ("action = 'secret.read' ORDER BY sequence DESC LIMIT 1", "action IN ('a')")
+        for line in by_hand(
+            shop.repository,
+            "EXPLAIN QUERY PLAN SELECT * FROM audit_event"
+            f" WHERE organization_id = 'x' AND key = 'y' AND {clause}",
+        )
+    ]
+    assert len(plans) == 2
+    assert all("(organization_id=? AND key=? AND action=?)" in plan for plan in plans)
+
+
 async def test_many_are_read_in_one_transaction_or_none(shop: Shop) -> None:
     found = await config.get_many(["stripe_api_key", "region", "sentry_dsn"], scope=ACME)
     assert found == {"stripe_api_key": STRIPE, "region": "us", "sentry_dsn": SHARED}
@@ -194,10 +222,11 @@ async def test_a_token_of_another_row_does_not_open(shop: Shop) -> None:
 async def test_a_bound_secret_is_given_to_its_integration_alone(shop: Shop) -> None:
     value = await config.get("slack_token", scope=ACME, integration="Slack")
     assert value == "zQ6-bound-to-slack-alone"
+    assert await config.get("slack_token", scope=ACME, integration="slack") == value
     for integration in (None, "Stripe"):
         with pytest.raises(AccessDeniedError, match="bound to the integration Slack"):
             await config.get("slack_token", scope=ACME, integration=integration)
-    assert [outcome for _, _, outcome in shop.reads()] == ["done", "refused", "refused"]
+    assert [outcome for _, _, outcome in shop.reads()] == ["done", "done", "refused", "refused"]
     # A secret that is bound to none is for all.
     assert await config.get("stripe_api_key", scope=ACME, integration="Slack") == STRIPE
 

@@ -22,6 +22,8 @@ _DID = {
     "config.import": "imported",
     "secret.unreadable": "found unreadable",
     "secret.readable": "found readable again",
+    "secret.read": "read",
+    "secret.inject": "given to a command",
 }
 
 

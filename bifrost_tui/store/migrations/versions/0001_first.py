@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_audit_event_organization_id_key",
         "audit_event",
-        ["organization_id", "key", "sequence"],
+        ["organization_id", "key", "action", "sequence"],
         unique=False,
     )
     op.create_table(
