@@ -1,7 +1,7 @@
 """What leaves an execution by print, standard error and logging: scrubbed, and kept as its log.
 
-While an execution runs, ``sys.stdout``, ``sys.stderr`` and the handling of log records are ours.
-What belongs to no execution (a thread without a context) passes through the scrubber of each.
+While one is there, ``sys.stdout``, ``sys.stderr`` and the handling of log records are ours. What
+belongs to no execution (a thread without a context) passes through the scrubber of each.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import codecs
 import io
 import logging
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from threading import RLock
 from typing import Any, TextIO
 
 from bifrost_tui.clock import Clock, iso
-from bifrost_tui.runtime.execution import current
+from bifrost_tui.runtime.execution import Running, current
 from bifrost_tui.runtime.records import scrubbed_record
 from bifrost_tui.runtime.scrubber import ScrubbedStream, Scrubber
 
@@ -300,13 +301,17 @@ _installed = _Installation()
 
 
 @contextmanager
-def captured(capture: Capture) -> Iterator[None]:
-    """Capture what an execution says while the block runs."""
-    _installed.enter(capture.scrubber)
+def captured(running: Running) -> Iterator[None]:
+    """Capture what an execution says while the block runs.
+
+    What it leaves behind is scrubbed for as long as it is there: a task that it started and did
+    not wait for holds on to the execution, and asyncio logs its exception when it lets go of it.
+    """
+    _installed.enter(running.scrubber)
+    weakref.finalize(running, _installed.leave, running.scrubber).atexit = False
     try:
         yield
     finally:
         # A stream behind that is closed must not keep the result from its caller.
         with suppress(OSError, ValueError):
-            capture.finish()
-        _installed.leave(capture.scrubber)
+            running.capture.finish()

@@ -30,7 +30,7 @@ class ExecutionContext:
     """The integration that it acts for, where it was started for one."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
 class Running:
     """An execution at work: its context, and how values reach it and leave it."""
 

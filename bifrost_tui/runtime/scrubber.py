@@ -182,13 +182,16 @@ class ScrubbedStream(Closed):
         return min((follower.at for follower in self._followers), default=len(text))
 
     def _replace(self, text: bytes, spans: list[tuple[int, int]], limit: int) -> bytes:
-        """Return the text from where it is done up to the limit, the spans replaced."""
+        """Return the text from where it is done up to the limit, the spans replaced.
+
+        A span behind the limit is replaced too where nothing is left to wait for before it.
+        """
         passed: list[bytes] = []
         at = self._done
         for start, end in sorted(spans):
-            if start >= limit and not (self._open and start <= at):
+            if start > max(limit, at):
                 break
-            if end <= max(start, at):
+            if end <= at:
                 continue
             if start > at:
                 passed.append(text[at:start])

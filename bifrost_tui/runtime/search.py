@@ -203,13 +203,13 @@ def _kind(pieces: dict[bytes, set[tuple[bool, int]]]) -> Implementation:
 class Index(Closed):
     """The forms to search for, as they are added."""
 
-    __slots__ = ("_base64", "_literal", "_pairs", "_pieces")
+    __slots__ = ("_base64", "_begun", "_literal", "_pieces")
 
     def __init__(self) -> None:
         self._literal: dict[bytes, list[LongForm]] = {}
         self._base64: dict[bytes, list[LongForm]] = {}
         self._pieces: dict[bytes, set[tuple[bool, int]]] = {}
-        self._pairs: dict[bytes, int] = {}
+        self._begun: dict[bytes, int] = {}
 
     def add(self, forms: Forms) -> None:
         """Add the forms of a value that is not among those added before."""
@@ -238,18 +238,20 @@ class Index(Closed):
         piece = window[offset : offset + _PIECE]
         if piece not in self._pieces:
             self._pieces[piece] = set()
-            self._pairs[piece[:2]] = self._pairs.get(piece[:2], 0) + 1
+            for beginning in (piece[:1], piece[:2]):
+                self._begun[beginning] = self._begun.get(beginning, 0) + 1
         self._pieces[piece].add((broken, place + offset))
 
     def _choice(self, window: bytes) -> int:
         """Choose a piece that begins like many: the fewer beginnings, the faster the search."""
-        best, most = 0, -1
+        best, most = 0, (-1, -1)
         for offset in range(max(1, len(window) - _PIECE + 1)):
             piece = window[offset : offset + _PIECE]
             if piece in self._pieces:
                 return offset
-            if (pairs := self._pairs.get(piece[:2], 0)) > most:
-                best, most = offset, pairs
+            begun = (self._begun.get(piece[:2], 0), self._begun.get(piece[:1], 0))
+            if begun > most:
+                best, most = offset, begun
         return best
 
 

@@ -193,7 +193,7 @@ class Workflow(Generic[P, R]):
     ) -> tuple[Any, ExecutionError | None]:
         function: Callable[..., Awaitable[R]] = self._function
         with ExitStack() as stack:
-            stack.enter_context(captured(running.capture))
+            stack.enter_context(captured(running))
             stack.enter_context(entered(running))
             try:
                 returned = await function(running.context, **fitted)

@@ -238,16 +238,15 @@ class SlowStream:
         return [*seen.spans, *self._swallowed]
 
     def _decide(self, hidden: list[tuple[int, int]], limit: int) -> bytes:
-        """Decide what stands before the limit, and what is hidden from before it on."""
+        """Decide what stands before the limit, and what is hidden right behind that."""
         passed: list[bytes] = []
         for at in range(len(self._fate), len(self._text)):
-            starts = [start for start, end in hidden if start <= at < end]
-            goes_on = (self._before + self._fate)[at] == "r"
-            if at >= limit and not (starts and (goes_on or min(starts) < limit)):
+            replaced = any(start <= at < end for start, end in hidden)
+            if at >= limit and not replaced:
                 break
-            if not starts:
+            if not replaced:
                 passed.append(self._text[at : at + 1])
-            elif not goes_on:
+            elif (self._before + self._fate)[at] == "s":
                 passed.append(MARK)
-            self._fate += "r" if starts else "s"
+            self._fate += "r" if replaced else "s"
         return b"".join(passed)

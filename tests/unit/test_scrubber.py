@@ -154,6 +154,7 @@ def test_so_does_one_with_long_forms(case: tuple[list[str], bytes], sizes: list[
 @example((["aaaa", "aaab"], b"aaaa"), [(1, True)], 1024)
 @example((["aaaa", "aaaaaaaa"], b"61616161FhYW"), [(1, True)], 1024)
 @example((["\nYWJxxxx", "abcdef"], b"\nYWJjZ!"), [(4, True), (1, False)], 1024)
+@example((["\n\n\n\nQRST", "abcd"], b"Y\n\n\n\nQRX"), [(5, True), *[(1, False)] * 3], 1024)
 @example((["abcdef"], b"YWJjZG!"), [(4, True), *[(1, False)] * 3], 1024)
 @example(([WORDS], b64encode(WORDS.encode()) + b"\n"), [(1, False)], 36)
 def test_what_is_passed_on_and_what_is_held_is_known_at_every_step(
@@ -361,6 +362,14 @@ def test_a_prompt_appears_at_once() -> None:
     ]
 
 
+def test_what_is_a_secret_already_is_replaced_at_once() -> None:
+    stream = scrubber_for("hunter2", "hunter2-and-more").stream()
+    assert (stream.feed(b"> hunter2"), stream.holds) == (b"> " + MARK, False)
+    assert (stream.feed(b"-and"), stream.holds) == (b"", True)
+    assert stream.feed(b"-less") == b"-and-less"
+    assert stream.feed(b" hunter2-and-more") == b" " + MARK
+
+
 def test_a_pause_ends_the_wait() -> None:
     stream = scrubber_for("hunter2hunter2").stream()
     assert stream.feed(b"> hu") == b"> "
@@ -405,6 +414,8 @@ def test_after_the_end_a_stream_begins_anew() -> None:
     assert stream.feed(b"hunter2") + stream.finish() == MARK
     assert stream.feed(b"hunte") + stream.pause() + stream.finish() == MARK
     assert stream.feed(b"r2") + stream.finish() == b"r2"
+    assert stream.feed(b"hunte") + stream.pause() + stream.finish() == MARK
+    assert stream.feed(b"hunX") + stream.finish() == b"hunX"
 
 
 @pytest.mark.parametrize(
@@ -426,6 +437,7 @@ def test_what_is_held_does_not_grow_with_the_text(value: str, text: bytes) -> No
         stream.feed(piece)
         assert len(stream._held) <= MOST_HELD
         assert len(stream._followers) <= 20
+        assert len(stream._agreed) <= 20
     stream.feed(b"!!")
     assert stream._held == b""
     assert stream._followers == []
