@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -21,6 +21,7 @@ from textual import events
 from textual.app import App
 from textual.keys import _character_to_key
 from textual.message_pump import MessagePump
+from textual.messages import Prompt
 from textual.pilot import Pilot
 
 from bifrost_tui.crypto.cipher import DatabaseRoot
@@ -258,9 +259,16 @@ async def settled(pilot: Pilot[Any]) -> None:
         ]
         if running:
             await asyncio.wait(running)
-        busy = running or any(pump.message_queue_size for pump in (app, *app.screen_stack, *pumps))
+        busy = running or any(_has_work(pump) for pump in (app, *app.screen_stack, *pumps))
         typed_ahead = isinstance(app, OrderedApp) and app.is_obeying
         quiet = 0 if busy or typed_ahead else quiet + 1
+
+
+def _has_work(pump: MessagePump) -> bool:
+    # A screen in the background prompts the one above it to be drawn each time that it is asked
+    # anything, by us too: on a loaded machine there would be no end to it.
+    waiting: Iterable[object] = pump._message_queue.values
+    return any(not isinstance(message, Prompt) for message in waiting)
 
 
 async def _reached(app: App[Any], pumps: Sequence[MessagePump]) -> None:
