@@ -181,6 +181,10 @@ class _Stream(io.TextIOBase):
     def flush(self) -> None:
         self.original.flush()
 
+    def close(self) -> None:
+        # The stream behind is another's to close, and may be closed when this one goes.
+        pass
+
     def isatty(self) -> bool:
         return self.original.isatty()
 
@@ -216,6 +220,9 @@ class _Bytes(io.BufferedIOBase):
 
     def flush(self) -> None:
         self._stream.flush()
+
+    def close(self) -> None:
+        pass
 
     def writable(self) -> bool:
         return True

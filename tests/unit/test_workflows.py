@@ -530,6 +530,23 @@ async def test_what_is_left_behind_is_scrubbed_too(
     assert "_Stream" not in type(sys.stdout).__name__
 
 
+async def test_our_streams_go_quietly_after_the_stream_behind_was_closed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", behind)
+    kept: list[Any] = []
+
+    async def prints(context: ExecutionContext) -> None:
+        kept.extend([sys.stdout, sys.stdout.buffer])
+
+    assert (await run(prints)).succeeded
+    behind.close()
+    # As Python does when it lets go of them.
+    for stream in kept:
+        stream.close()
+
+
 async def test_a_value_that_is_set_is_scrubbed(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
