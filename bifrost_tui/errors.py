@@ -158,6 +158,17 @@ class InvalidInputError(BifrostError):
         self.column = column
 
 
+class ReferencedError(InvalidInputError):
+    """References stand for a secret, and the change has to say what becomes of them.
+
+    ``references`` names them.
+    """
+
+    def __init__(self, message: str, *, field: str, references: str) -> None:
+        super().__init__(message, field=field)
+        self.references = references
+
+
 class ConflictError(BifrostError):
     """Another operator's change was saved between reading and saving.
 

@@ -24,9 +24,9 @@ from bifrost_tui.crypto.cipher import Sealed
 from bifrost_tui.crypto.reading import open_sealed
 from bifrost_tui.settings import KEY_VARIABLE, Settings, load_settings
 from bifrost_tui.store.access import EVERYWHERE, Role
-from bifrost_tui.store.config_lists import seal_context
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import create_repository, open_repository
+from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft, ConfigList
 from bifrost_tui.store.schema import member

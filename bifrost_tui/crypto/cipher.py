@@ -14,6 +14,9 @@ from cryptography.fernet import Fernet, InvalidToken
 from bifrost_tui.crypto.derivation import derive
 from bifrost_tui.crypto.master_key import MasterKey
 
+HINT_FIELD = "hint"
+"""The field of a partial mask: the one token that is opened to be shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class SealContext:
@@ -75,6 +78,25 @@ class Keyring:
         """Tell whether a token opens in its place and holds just this value."""
         found = unseal(self, sealed, context)
         return found is not None and hmac.compare_digest(found, value)
+
+    def same(
+        self, one: Sealed, its_place: SealContext, other: Sealed, others_place: SealContext
+    ) -> bool:
+        """Tell whether two tokens open, each in its place, and hold the same value."""
+        found = unseal(self, one, its_place)
+        return found is not None and self.holds(other, others_place, found)
+
+    def hint(self, sealed: Sealed, context: SealContext) -> str | None:
+        """Return the partial mask that a token of a hint holds; ``None`` where it does not open.
+
+        Raises:
+            ValueError: the context is of another field; no other is opened here.
+
+        """
+        if context.field != HINT_FIELD:
+            raise ValueError("only a hint is opened to be shown")
+        found = unseal(self, sealed, context)
+        return None if found is None else found.decode("utf-8")
 
 
 def unseal(keyring: Keyring, sealed: Sealed, context: SealContext) -> bytes | None:

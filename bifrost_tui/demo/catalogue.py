@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from bifrost_tui.store.values import ConfigType
 
-STRING, INT, BOOL, JSON, SECRET = (
+STRING, INT, BOOL, JSON, SECRET, REFERENCE = (
     ConfigType.STRING,
     ConfigType.INT,
     ConfigType.BOOL,
     ConfigType.JSON,
     ConfigType.SECRET,
+    ConfigType.SECRET_REF,
 )
 
 # What a secret's value looks like: its value here is never written down, only what makes it.

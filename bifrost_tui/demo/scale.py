@@ -73,6 +73,7 @@ _PURPOSES = (
     _Purpose("region", ConfigType.STRING, "eu-central-{number}"),
     _Purpose("retries", ConfigType.INT, "5"),
     _Purpose("sender", ConfigType.STRING, "{service}@example.org"),
+    _Purpose("shared_token", ConfigType.SECRET_REF, ""),
     _Purpose("signing_key", ConfigType.SECRET, ""),
     _Purpose("timeout_seconds", ConfigType.INT, "30"),
     _Purpose("token", ConfigType.SECRET, ""),
@@ -181,6 +182,8 @@ class _Maker:
         self._total = total
         self._step = self._next = max(total // 100, 1)
         self._made = 0
+        # The last secret of each integration in the scope at hand.
+        self._last: dict[str | None, str] = {}
         # Ids that ascend are put at the end of their index.
         self._ids = count()
         self._id_start = f"{random.getrandbits(64):016x}"
@@ -195,6 +198,7 @@ class _Maker:
         Every other ``shared`` one has a key that no organization gets, and is inherited by all.
         """
         start = self._random.randrange(len(_PATTERNS))
+        self._last.clear()
         before, suffix = -1, 0
         for index in range(number):
             # Spread evenly over all patterns; where there are more configs, numbered.
@@ -212,10 +216,18 @@ class _Maker:
         chance = self._random.random
         key = f"{pattern.key}{number:04}"
         by = _ACTORS[int(chance() * len(_ACTORS))]
+        if pattern.type is ConfigType.SECRET_REF:
+            # One in five hundred refers to a secret that is gone.
+            target = self._last.get(pattern.integration) if chance() < 0.998 else None
+            draft = ConfigDraft(
+                key, pattern.type, value=target or f"{key}_gone", integration=pattern.integration
+            )
+            return BulkConfig(draft, self._now - timedelta(chance() * 800), by)
         if pattern.type is not ConfigType.SECRET:
             value = pattern.value.replace("{number}", str(number))
             draft = ConfigDraft(key, pattern.type, value=value, integration=pattern.integration)
             return BulkConfig(draft, self._now - timedelta(chance() * 800), by)
+        self._last[pattern.integration] = key
         every = _PERIODS[int(chance() * len(_PERIODS))]
         # One in twenty is overdue.
         days = chance() * (every * 1.05 if every else 800)

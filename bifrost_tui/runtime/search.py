@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import islice
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
@@ -33,6 +34,9 @@ _DFA_LIMIT = 64 * 1024 * 1024
 """The most bytes that the fast kind of automaton may take; the other kind is half as fast."""
 
 _BREAKS = b"\r\n"
+_COMMON = frozenset(b'abcdefghijklmnopqrstuvwxyz0123456789 .,:;=/-_"')
+"""What most of a text is made of."""
+_MANY = 1 << 32
 
 
 class Found:
@@ -134,7 +138,7 @@ class Search(Closed):
                 if start >= 0:
                     seen.add((broken, start))
         if tails:
-            seen.update(self._short_tails(text))
+            self._add_short_tails(text, found)
         for broken, start in seen:
             (self._look_for_base64 if broken else self._look_for_literal)(text, start, found)
         return found
@@ -175,22 +179,31 @@ class Search(Closed):
             count = len(lines.characters)
             found.add_base64_tail(start, start + lines.length(count), count)
 
-    def _short_tails(self, text: bytes) -> Iterator[tuple[bool, int]]:
-        """Yield where a form may begin of which no piece is there yet."""
-        last = len(text) - _WINDOW + 1
-        for start in _beginnings(text[max(0, last) :], self._literal.openings):
-            yield False, max(0, last) + start
+    def _add_short_tails(self, text: bytes, found: Found) -> None:
+        """Note where a form may begin of which no piece is there yet; the first place is all."""
+        last = max(0, len(text) - _WINDOW + 1)
+        for start in _beginnings(text[last:], self._literal.openings):
+            if self._literal.begun(text[last + start :]):
+                found.add_literal_tail(last + start)
+                break
         # Of more characters one of the pieces is there: in fewer, only one line break can be.
         last = max(0, len(text) - APART - LONGEST_BREAK)
         characters = text[last:].translate(None, _BREAKS)
         far = max(0, len(characters) - APART)
-        if starts := _beginnings(characters[far:], self._base64.openings):
-            places = [at for at in range(last, len(text)) if text[at] not in _BREAKS]
-            yield from ((True, places[far + start]) for start in starts)
+        for start in _beginnings(characters[far:], self._base64.openings):
+            places = (at for at in range(last, len(text)) if text[at] not in _BREAKS)
+            at = next(islice(places, far + start, None))
+            lines = unbroken(text, at, self._base64.size)
+            if lines.whole and self._base64.begun(lines.characters):
+                count = len(lines.characters)
+                found.add_base64_tail(at, at + lines.length(count), count)
+                break
 
 
-def _beginnings(text: bytes, openings: set[bytes]) -> list[int]:
-    return [at for at in range(len(text)) if text[at : at + _OPENING] in openings]
+def _beginnings(text: bytes, openings: set[bytes]) -> Iterator[int]:
+    for at in range(len(text)):
+        if text[at : at + _OPENING] in openings:
+            yield at
 
 
 def _kind(pieces: dict[bytes, set[tuple[bool, int]]]) -> Implementation:
@@ -238,20 +251,25 @@ class Index(Closed):
         piece = window[offset : offset + _PIECE]
         if piece not in self._pieces:
             self._pieces[piece] = set()
-            for beginning in (piece[:1], piece[:2]):
-                self._begun[beginning] = self._begun.get(beginning, 0) + 1
+            beginning = piece[:2]
+            self._begun[beginning] = self._begun.get(beginning, 0) + 1
         self._pieces[piece].add((broken, place + offset))
 
     def _choice(self, window: bytes) -> int:
-        """Choose a piece that begins like many: the fewer beginnings, the faster the search."""
-        best, most = 0, (-1, -1)
+        """Choose a piece that begins like many, and not as most of any text does.
+
+        The fewer bytes of a text may begin a piece, the faster the search.
+        """
+        pieces, begun = self._pieces, self._begun
+        best, most = 0, -1
         for offset in range(max(1, len(window) - _PIECE + 1)):
-            piece = window[offset : offset + _PIECE]
-            if piece in self._pieces:
+            if window[offset : offset + _PIECE] in pieces:
                 return offset
-            begun = (self._begun.get(piece[:2], 0), self._begun.get(piece[:1], 0))
-            if begun > most:
-                best, most = offset, begun
+            many = begun.get(window[offset : offset + 2], 0)
+            if window[offset] not in _COMMON:
+                many += _MANY
+            if many > most:
+                best, most = offset, many
         return best
 
 

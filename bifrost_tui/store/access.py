@@ -28,7 +28,6 @@ _RANK = {Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 # Made once: every call asks it.
 _ROLES = select(member.c.role).where(
     member.c.actor == bindparam("actor"),
-    member.c.role.in_(list(Role)),
     member.c.scope_id.in_(bindparam("scopes", expanding=True)),
 )
 
@@ -41,8 +40,12 @@ def role_in(connection: Connection, access: Access, scope_id: str) -> Role | Non
 
 
 def highest(roles: Iterable[str]) -> Role | None:
-    """Return the role among several that gives the most rights; ``None`` of none."""
-    return max((Role(role) for role in roles), key=_RANK.__getitem__, default=None)
+    """Return the role among several that gives the most rights; ``None`` of none.
+
+    A role that nobody knows gives no right.
+    """
+    known = [Role(role) for role in roles if role in _RANK]
+    return max(known, key=_RANK.__getitem__, default=None)
 
 
 def _is_member(access: Access) -> ColumnElement[bool]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, select, type_coerce
+from sqlalchemy import Connection, Row, insert, literal_column, select, type_coerce
 from sqlalchemy.types import NullType
 
 from bifrost_tui.clock import Clock
 from bifrost_tui.crypto.cipher import DatabaseRoot
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.schema import audit_event
 from bifrost_tui.store.views import AuditView, ChainReport, Scope
 
@@ -42,12 +43,14 @@ _START = "0" * 64
 _CHUNK = 1000
 
 # Made once: every change and every read of a secret asks them.
-_LAST = (
+_LAST = Quick(
     select(audit_event.c.sequence, audit_event.c.chain_hash)
     .order_by(audit_event.c.sequence.desc())
-    .limit(1)
+    .limit(literal_column("1"))
 )
-_INSERT = insert(audit_event)
+_INSERT = Quick(insert(audit_event))
+_encoded = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_hashed = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,10 @@ class AuditChain:
 
     def append(self, connection: Connection, access: Access, *events: Event) -> datetime:
         """Write events into the transaction at hand and return the moment they carry."""
-        last = connection.execute(_LAST).one_or_none()
+        last = _LAST.rows(connection, {})
         # A text whatever stands there: what was tampered with is for verify() to find.
-        sequence, chain_hash = (last.sequence, str(last.chain_hash)) if last else (0, _START)
+        sequence, chain_hash = (last[0][0], str(last[0][1])) if last else (0, _START)
         now = self._clock()
-        rows = []
         for told in events:
             sequence += 1
             row: dict[str, Any] = {
@@ -88,13 +90,10 @@ class AuditChain:
                 "organization": told.scope.name if told.scope else None,
                 "key": told.key,
                 "outcome": told.outcome,
-                "details": json.dumps(
-                    told.details or {}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-                ),
+                "details": _encoded(told.details or {}),
             }
             chain_hash = self._root.link(chain_hash, _bytes(row))
-            rows.append({**row, "chain_hash": chain_hash})
-        connection.execute(_INSERT, rows)
+            _INSERT.run(connection, {**row, "chain_hash": chain_hash})
         return now
 
     def verify(self) -> ChainReport:
@@ -194,4 +193,4 @@ def _bytes(row: Mapping[str, Any]) -> bytes:
         row["outcome"],
         row["details"],
     ]
-    return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    return _hashed(fields).encode("ascii")

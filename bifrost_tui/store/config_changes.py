@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from bifrost_tui.clock import iso
-from bifrost_tui.display import shorten, visible
+from bifrost_tui.display import visible
 from bifrost_tui.errors import (
     AccessDeniedError,
     AlreadyExistsError,
     ConfigNotFoundError,
     ConflictError,
     InvalidInputError,
+    ReferencedError,
 )
+from bifrost_tui.store import equals, references
 from bifrost_tui.store.access import may_change
 from bifrost_tui.store.audit import DONE, Event
-from bifrost_tui.store.config_lists import ConfigLists, seal_context, type_of
+from bifrost_tui.store.config_lists import type_of
+from bifrost_tui.store.config_questions import ConfigQuestions
 from bifrost_tui.store.context import open_for_changes
+from bifrost_tui.store.drafts import CheckedDraft, checked_draft
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import count_change
-from bifrost_tui.store.periods import checked_days
+from bifrost_tui.store.places import UNFILLED, hint_context, seal_context, sealed_hint
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.schema import audit_event, config
-from bifrost_tui.store.values import ConfigType, canonical, checked_key
+from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView, Scope
 
 if TYPE_CHECKING:
@@ -35,66 +38,8 @@ if TYPE_CHECKING:
 
     from bifrost_tui.store.tables import Config
 
-LONGEST_DESCRIPTION = 2000
-LONGEST_INTEGRATION = 100
 
-
-@dataclass(frozen=True, slots=True)
-class CheckedDraft:
-    """A draft that keeps every rule, its plain value in canonical form."""
-
-    key: str
-    type: ConfigType
-    value: str | None
-    secret: EnteredSecret | None
-    integration: str | None
-    description: str
-    rotate_every_days: int | None
-
-
-def checked_draft(draft: ConfigDraft) -> CheckedDraft:
-    """Return a draft that keeps every rule.
-
-    Raises:
-        InvalidInputError: it does not, and this is why.
-
-    """
-    key = checked_key(draft.key)
-    is_secret = draft.type is ConfigType.SECRET
-    value = None
-    if not is_secret:
-        if draft.secret is not None:
-            raise InvalidInputError(
-                f"{key} would keep a secret as plain {draft.type}. Choose the type secret.",
-                field="type",
-            )
-        value = canonical(draft.type, draft.value if draft.value is not None else "")
-    elif draft.value is not None:
-        raise InvalidInputError("A secret takes no plain value.", field="value")
-    return CheckedDraft(
-        key=key,
-        type=draft.type,
-        value=value,
-        secret=draft.secret,
-        integration=_tidy(draft.integration, "integration", LONGEST_INTEGRATION) or None,
-        description=_tidy(draft.description, "description", LONGEST_DESCRIPTION) or "",
-        rotate_every_days=checked_days(draft.rotate_every_days) if is_secret else None,
-    )
-
-
-def _tidy(text: str | None, field: str, longest: int) -> str:
-    tidy = (text or "").strip()
-    if len(tidy) > longest:
-        raise InvalidInputError(f"The {field} has more than {longest} characters.", field=field)
-    if visible(tidy) != tidy:
-        raise InvalidInputError(
-            f"The {field} holds what cannot be seen in a line: {shorten(visible(tidy), 60)}",
-            field=field,
-        )
-    return tidy
-
-
-class ConfigChanges(ConfigLists):
+class ConfigChanges(ConfigQuestions):
     """What can be done to configs."""
 
     def add(self, access: Access, scope: Scope, draft: ConfigDraft) -> ConfigView:
@@ -127,8 +72,11 @@ class ConfigChanges(ConfigLists):
                 updated_by=access.actor,
                 version=1,
             )
-            self._fill(row, checked, now)
+            if checked.refers_to is not None:
+                self._check_target(connection, here, checked)
+            self._fill(connection, row, checked, now)
             session.add(row)
+            self._settle(session, row, [checked.key])
             secret = checked.type is ConfigType.SECRET
             count_change(
                 connection,
@@ -143,27 +91,42 @@ class ConfigChanges(ConfigLists):
         self._write(access, Event("config.add", scope, visible(draft.key)[:255]), work)
         return self.get(access, scope, config_id)
 
-    def edit(self, access: Access, view: ConfigView, draft: ConfigDraft) -> ConfigView:
+    def edit(
+        self,
+        access: Access,
+        view: ConfigView,
+        draft: ConfigDraft,
+        *,
+        carry_references: bool | None = None,
+    ) -> ConfigView:
         """Change a config; a secret keeps its value unless the draft brings a new one.
+
+        A secret with another key leaves its references behind, or takes them along:
+        ``carry_references`` says which.
 
         Raises:
             ConflictError: it was changed since ``view`` was read.
             InvalidInputError, AlreadyExistsError: a field cannot be saved as it is.
+            ReferencedError: references stand for it, and it was not said what becomes of them.
 
         """
         checked = checked_draft(draft)
 
         def work(session: Session) -> None:
             row, scope = self._fetch(session, access, view)
+            connection = session.connection()
             was_secret = row.type == ConfigType.SECRET
             was_empty = was_secret and row.secret is None
             if checked.key != row.key:
-                self._free(session.connection(), scope, checked.key, row.id)
+                self._free(connection, scope, checked.key, row.id)
             before = _facts(row)
             if row.type != checked.type and draft.value is None and checked.value is not None:
                 raise InvalidInputError("A new type needs a new value.", field="value")
+            if (checked.refers_to, checked.integration) != (row.refers_to, row.integration):
+                self._check_target(connection, scope, checked)
+            carried = self._carried(connection, access, scope, row, checked, carry_references)
             now = self._context.now()
-            self._fill(row, checked, now)
+            self._fill(connection, row, checked, now)
             changed = [name for name, value in _facts(row).items() if value != before[name]]
             told = self._tell(
                 session,
@@ -177,9 +140,11 @@ class ConfigChanges(ConfigLists):
             )
             row.updated_at, row.updated_by = told, access.actor
             row.version += 1
+            self._carry(connection, access, carried, checked.key)
+            self._settle(session, row, {view.key, checked.key})
             secret = checked.type is ConfigType.SECRET
             count_change(
-                session.connection(),
+                connection,
                 view.scope.id,
                 access,
                 told,
@@ -208,7 +173,7 @@ class ConfigChanges(ConfigLists):
             filled = row.secret is None
             old = row.fingerprint
             now = self._context.now()
-            self._seal(row, secret, now)
+            self._seal(session.connection(), row, secret, now)
             told = self._tell(
                 session,
                 access,
@@ -221,6 +186,7 @@ class ConfigChanges(ConfigLists):
             )
             row.updated_at, row.updated_by = told, access.actor
             row.version += 1
+            self._settle(session, row, [row.key])
             count_change(
                 session.connection(), view.scope.id, access, told, needs_value=-int(filled)
             )
@@ -241,9 +207,13 @@ class ConfigChanges(ConfigLists):
             secret = row.type == ConfigType.SECRET
             now = self._tell(session, access, "config.delete", scope, row.key, type_of(row))
             empty = secret and row.secret is None
+            connection, group = session.connection(), row.equal_group
             session.delete(row)
+            session.flush()
+            equals.leave(connection, group)
+            references.settle(connection, scope.id, [row.key])
             count_change(
-                session.connection(),
+                connection,
                 view.scope.id,
                 access,
                 now,
@@ -330,31 +300,124 @@ class ConfigChanges(ConfigLists):
         told = Event(action, scope, key, details={"type": kind.value, **details})
         return self._context.chain.append(session.connection(), access, told)
 
-    def _fill(self, row: Config, checked: CheckedDraft, now: datetime) -> None:
+    def _check_target(self, connection: Connection, scope: Scope, checked: CheckedDraft) -> None:
+        if checked.refers_to is not None:
+            references.check_target(connection, scope, checked.refers_to, checked.integration)
+
+    def _carried(
+        self,
+        connection: Connection,
+        access: Access,
+        scope: Scope,
+        row: Config,
+        checked: CheckedDraft,
+        carry: bool | None,
+    ) -> list[references.Reference]:
+        """Return the references that follow a secret to its new key.
+
+        Raises:
+            ReferencedError: it has some, and they cannot stay as they are unasked.
+            AccessDeniedError: one of them is not the actor's to change.
+
+        """
+        if row.type != ConfigType.SECRET or (row.key, row.type) == (checked.key, checked.type):
+            return []
+        found = references.all_referring(connection, scope, row.key)
+        if not found:
+            return []
+        named = references.named(found)
+        if checked.type is not ConfigType.SECRET:
+            raise ReferencedError(
+                f"{row.key} stays a secret: {named} stand for it. Delete or change those first.",
+                field="type",
+                references=named,
+            )
+        if carry is None:
+            raise ReferencedError(
+                f"{named} stand for {row.key}. Say whether they are to follow it to"
+                f" {checked.key}, or to be left and give nothing.",
+                field="key",
+                references=named,
+            )
+        if not carry:
+            return []
+        for reference in found:
+            role = self._context.enter(connection, access, reference.scope)[1]
+            if not may_change(role, access, reference.created_by):
+                raise AccessDeniedError(
+                    f"{access.actor} may not change {reference.key} in {reference.scope.name},"
+                    f" which refers to {row.key}. Ask an admin, or leave the references."
+                )
+        return found
+
+    def _carry(
+        self,
+        connection: Connection,
+        access: Access,
+        carried: Iterable[references.Reference],
+        key: str,
+    ) -> None:
+        for reference in carried:
+            details = {"type": ConfigType.SECRET_REF.value, "changed": ["refers_to"]}
+            told = Event("config.edit", reference.scope, reference.key, details=details)
+            now = self._context.chain.append(connection, access, told)
+            references.point(connection, reference, key, now, access.actor)
+            count_change(connection, reference.scope.id, access, now)
+
+    @staticmethod
+    def _settle(session: Session, row: Config, keys: Iterable[str]) -> None:
+        """Bring what is kept about references into step with a row that has changed."""
+        session.flush()
+        connection = session.connection()
+        references.settle(connection, row.scope_id, set(keys))
+        if row.refers_to is not None:
+            references.settle_one(connection, row.id)
+
+    def _fill(
+        self, connection: Connection, row: Config, checked: CheckedDraft, now: datetime
+    ) -> None:
         row.key = checked.key
         row.integration = checked.integration
         row.description = checked.description
         row.rotate_every_days = checked.rotate_every_days
-        row.value = checked.value
+        row.value, row.refers_to = checked.value, checked.refers_to
+        row.dangling = None
+        row.type = checked.type.value
         if checked.type is not ConfigType.SECRET:
             row.secret = row.key_id = row.fingerprint = row.hint = None
             row.secret_changed_at = row.unreadable_at = None
-        row.type = checked.type.value
+            self._regroup(connection, row, None)
+        elif not checked.partial_mask:
+            row.hint = None
+        elif row.hint is None:
+            # Nothing of a value that was entered to stay hidden is shown: the next one may be.
+            row.hint = UNFILLED
         if checked.secret is not None:
-            self._seal(row, checked.secret, now)
+            self._seal(connection, row, checked.secret, now)
         _schedule(row)
 
-    def _seal(self, row: Config, secret: EnteredSecret, now: datetime) -> None:
-        value = entered_bytes(secret)
+    def _seal(
+        self, connection: Connection, row: Config, secret: EnteredSecret, now: datetime
+    ) -> None:
+        value, keyring = entered_bytes(secret), self._context.keyring
         # Never counted down, so that no older token of this row opens again.
         row.secret_version += 1
-        sealed = self._context.keyring.seal(
-            value, seal_context(row.scope_id, row.id, row.secret_version)
-        )
+        sealed = keyring.seal(value, seal_context(row.scope_id, row.id, row.secret_version))
         row.secret, row.key_id = sealed.token, sealed.key_id
+        if row.hint is not None:
+            place = hint_context(row.scope_id, row.id, row.secret_version)
+            row.hint = sealed_hint(keyring, value, place)
         row.fingerprint = self._context.root.fingerprint(value)
         row.secret_changed_at, row.unreadable_at = now, None
+        group = equals.join(connection, keyring, row.id, row.fingerprint, value)
+        self._regroup(connection, row, group)
         _schedule(row)
+
+    @staticmethod
+    def _regroup(connection: Connection, row: Config, group: str | None) -> None:
+        left, row.equal_group = row.equal_group, group
+        if left is not None and left != group:
+            equals.leave(connection, left, but=row.id)
 
 
 def _schedule(row: Config) -> None:
@@ -368,7 +431,9 @@ def _facts(row: Config) -> dict[str, object]:
         "key": row.key,
         "type": row.type,
         "value": row.value,
+        "refers_to": row.refers_to,
         "secret": row.secret_version,
+        "partial_mask": row.hint is not None,
         "integration": row.integration,
         "description": row.description,
         "rotate_every_days": row.rotate_every_days,

@@ -1,4 +1,4 @@
-"""Configs as they are shown: pages of a list, one config, and facts about a new value."""
+"""Configs as they are shown: pages of a list, and one config."""
 
 from __future__ import annotations
 
@@ -6,47 +6,37 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, update
 
-from bifrost_tui.crypto.cipher import SealContext, Sealed
-from bifrost_tui.display import MASK, visible
+from bifrost_tui.crypto.cipher import Sealed
+from bifrost_tui.display import visible
 from bifrost_tui.errors import ConfigNotFoundError, DatabaseCorruptError, DatabaseError
 from bifrost_tui.store import audit, reading
 from bifrost_tui.store.access import seen_scopes
 from bifrost_tui.store.audit import FAILED, Event
 from bifrost_tui.store.context import StoreContext
-from bifrost_tui.store.entered import EnteredSecret, entered_bytes
+from bifrost_tui.store.narrowing import ListQuery, overdue_at
+from bifrost_tui.store.places import hint_context, opened_hint, seal_context
+from bifrost_tui.store.references import Dangling, settle, why_dangling
 from bifrost_tui.store.requests import Access, ConfigList, Interrupt
-from bifrost_tui.store.schema import GLOBAL, config, organization
+from bifrost_tui.store.schema import config
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import (
     GLOBAL_SCOPE,
     Anchor,
-    AuditView,
     ConfigPage,
     ConfigView,
-    Dependents,
     Scope,
-    SecretReport,
-    SecretUse,
     Standing,
     State,
 )
 
-SECRET_FIELD = "secret"  # noqa: S105  the name of a column
-_USES_SHOWN = 5
-
 T = TypeVar("T")
-_Finder = Callable[[Connection, reading.ListQuery], Row[Any] | None]
-
-
-def seal_context(scope_id: str, config_id: str, secret_version: int) -> SealContext:
-    """Return where a config's token belongs."""
-    return SealContext(scope_id, config_id, SECRET_FIELD, secret_version)
+_Finder = Callable[[Connection, ListQuery], Row[Any] | None]
 
 
 class ConfigLists:
-    """What can be asked about configs."""
+    """The lists of configs."""
 
     def __init__(self, context: StoreContext) -> None:
         self._context = context
@@ -140,124 +130,28 @@ class ConfigLists:
             raise ConfigNotFoundError(f"{named} does not exist (any more).")
         return self._views(access, scope, [row])[0]
 
-    def history(
-        self, access: Access, scope: Scope, key: str, limit: int = 3
-    ) -> tuple[AuditView, ...]:
-        """Return a key's last audit events in one scope, newest first."""
-        return self._reading(
-            access,
-            ConfigList(scope),
-            None,
-            lambda connection, _query: audit.recent(connection, scope, key, limit),
-        )
-
-    def integrations(self, access: Access, scope: Scope) -> tuple[str, ...]:
-        """Return the integrations that configs of a scope, or its inherited ones, belong to."""
-        column = config.c.integration
-
-        def work(connection: Connection, _query: reading.ListQuery) -> tuple[str, ...]:
-            found = connection.scalars(
-                select(column)
-                .where(config.c.scope_id.in_([scope.id, GLOBAL]), column.is_not(None))
-                .distinct()
-                .order_by(column)
-                .limit(200)
-            )
-            return tuple(name for name in found if name)
-
-        return self._reading(access, ConfigList(scope), None, work)
-
-    def dependents(self, access: Access, view: ConfigView) -> Dependents:
-        """Return what will miss a config when it is deleted."""
-
-        def work(connection: Connection, _query: reading.ListQuery) -> Dependents:
-            if not view.scope.is_global:
-                found = connection.execute(
-                    select(config.c.id).where(config.c.scope_id == GLOBAL, config.c.key == view.key)
-                ).first()
-                return Dependents(inherits_instead=found is not None, inheritors=0)
-            everyone = connection.execute(
-                select(func.count())
-                .select_from(organization)
-                .where(organization.c.archived_at.is_(None))
-            ).scalar_one()
-            shadowing = connection.execute(
-                select(func.count())
-                .select_from(config)
-                .join(organization, organization.c.id == config.c.scope_id)
-                .where(config.c.key == view.key, organization.c.archived_at.is_(None))
-            ).scalar_one()
-            return Dependents(inherits_instead=False, inheritors=everyone - shadowing)
-
-        return self._reading(access, ConfigList(view.scope), None, work)
-
-    def inspect(
-        self, access: Access, scope: Scope, config_id: str | None, entered: EnteredSecret
-    ) -> SecretReport:
-        """Say what is known about a new value: its fingerprint, and where it is already kept.
-
-        Only scopes that the actor may see are named. A match of fingerprints is confirmed on the
-        values themselves.
-        """
-        context = self._context
-        value = entered_bytes(entered)
-        fingerprint = context.root.fingerprint(value)
-
-        def work(connection: Connection, _query: reading.ListQuery) -> SecretReport:
-            seen = seen_scopes(connection, access)
-            rows = connection.execute(
-                select(config, organization.c.name)
-                .outerjoin(organization, organization.c.id == config.c.organization_id)
-                .where(
-                    config.c.fingerprint == fingerprint,
-                    config.c.secret.is_not(None),
-                    *([] if seen is None else [config.c.scope_id.in_(sorted(seen))]),
-                )
-                .order_by(config.c.scope_id != scope.id, organization.c.name, config.c.key)
-                .limit(200)
-            ).all()
-            equal = [
-                row
-                for row in rows
-                if context.keyring.holds(
-                    Sealed(row.secret, row.key_id),
-                    seal_context(row.scope_id, row.id, row.secret_version),
-                    value,
-                )
-            ]
-            uses = [
-                SecretUse(row.name or GLOBAL_SCOPE.name, row.key)
-                for row in equal
-                if row.id != config_id
-            ]
-            return SecretReport(
-                fingerprint=fingerprint,
-                same_as_before=len(uses) != len(equal),
-                used_at=tuple(uses[:_USES_SHOWN]),
-                used_more=max(len(uses) - _USES_SHOWN, 0),
-            )
-
-        return self._reading(access, ConfigList(scope), None, work)
-
     def _reading(
         self,
         access: Access,
         wanted: ConfigList,
         interrupt: Interrupt | None,
-        work: Callable[[Connection, reading.ListQuery], T],
+        work: Callable[[Connection, ListQuery], T],
     ) -> T:
         """Run a read that first lets the actor into the scope."""
         context = self._context
-        query = reading.ListQuery(
-            scope_id=wanted.scope.id,
-            now=context.now(),
-            key_ids=context.keyring.key_ids,
-            own_only=wanted.own_only,
-            filter=wanted.filter,
-        )
+        now, key_ids = context.now(), context.keyring.key_ids
 
         def entered(connection: Connection) -> T:
             context.enter(connection, access, wanted.scope)
+            query = ListQuery(
+                scope_id=wanted.scope.id,
+                now=now,
+                key_ids=key_ids,
+                own_only=wanted.own_only,
+                filter=wanted.filter,
+                order=wanted.order,
+                seen=seen_scopes(connection, access),
+            )
             return work(connection, query)
 
         return context.guard(
@@ -272,7 +166,7 @@ class ConfigLists:
         changed: list[tuple[ConfigView, bool]] = []
         for row in rows:
             opens = self._opens(row)
-            view = view_of(row, scope, now, opens=opens)
+            view = view_of(row, scope, now, opens=opens, mask=self._mask(row))
             views.append(view)
             # A key that is only not at hand may come back; one that no verifier knows does not.
             at_hand = row.key_id in self._context.keyring.key_ids
@@ -292,6 +186,12 @@ class ConfigLists:
         return self._context.keyring.opens(
             Sealed(row.token, row.key_id), seal_context(row.scope_id, row.id, row.secret_version)
         )
+
+    def _mask(self, row: Row[Any]) -> str | None:
+        if not row.has_secret:
+            return None
+        place = hint_context(row.scope_id, row.id, row.secret_version)
+        return opened_hint(self._context.keyring, row.hint or "", row.key_id, place)
 
     def _note_readability(self, access: Access, changed: list[tuple[ConfigView, bool]]) -> None:
         """Keep and tell which tokens were found damaged, or whole again."""
@@ -315,6 +215,7 @@ class ConfigLists:
                     outcome = FAILED if damaged else audit.DONE
                     told = Event(action, view.scope, view.key, outcome)
                     context.chain.append(connection, access, told)
+                    settle(connection, view.scope.id, [view.key])
 
         try:
             context.database.write_rows(work)
@@ -323,7 +224,9 @@ class ConfigLists:
             return
 
 
-def view_of(row: Row[Any], scope: Scope, now: datetime, *, opens: bool | None) -> ConfigView:
+def view_of(
+    row: Row[Any], scope: Scope, now: datetime, *, opens: bool | None, mask: str | None
+) -> ConfigView:
     """Make what is shown of a row, as it stands in the list of ``scope``."""
     kind = type_of(row)
     inherited = row.scope_id != scope.id
@@ -337,11 +240,15 @@ def view_of(row: Row[Any], scope: Scope, now: datetime, *, opens: bool | None) -
         type=kind,
         value=row.value,
         cut=bool(row.long) and row.value is not None and len(row.value) <= reading.PREVIEW,
-        mask=MASK if row.has_secret else None,
+        mask=mask,
+        partial_mask=row.hint is not None,
+        refers_to=row.refers_to,
+        dangling=why_dangling(Dangling(row.dangling), row.refers_to) if row.dangling else None,
         state=_state(row, kind, now, opens),
         standing=standing,
         integration=row.integration,
         fingerprint=row.fingerprint,
+        is_reused=bool(row.reused),
         description=row.description,
         rotate_every_days=row.rotate_every_days,
         secret_changed_at=row.secret_changed_at,
@@ -370,14 +277,21 @@ def type_of(row: Any) -> ConfigType:
 
 
 def _state(row: Row[Any], kind: ConfigType, now: datetime, opens: bool | None) -> State:
+    if kind is ConfigType.SECRET_REF and row.dangling:
+        return State.DANGLING
     if kind is not ConfigType.SECRET:
         return State.OK
     if not row.has_secret:
         return State.NEEDS_VALUE
     if opens is False:
         return State.UNREADABLE
-    if row.due_at is not None and row.due_at <= reading.overdue_at(now):
+    return due_state(row.due_at, now)
+
+
+def due_state(due_at: datetime | None, now: datetime) -> State:
+    """Tell whether a secret that can be read is due or overdue."""
+    if due_at is not None and due_at <= overdue_at(now):
         return State.OVERDUE
-    if row.due_at is not None and row.due_at <= now:
+    if due_at is not None and due_at <= now:
         return State.DUE
     return State.OK

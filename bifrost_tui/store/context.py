@@ -6,10 +6,10 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from bifrost_tui.clock import Clock
 from bifrost_tui.crypto.cipher import DatabaseRoot, Keyring
@@ -22,6 +22,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.access import EVERYWHERE, Role, highest, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import member, organization
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
@@ -33,9 +34,9 @@ T = TypeVar("T")
 _ENTERED = select(
     organization.c.id, organization.c.name, organization.c.archived_at, member.c.role
 ).join(member, or_(member.c.scope_id == EVERYWHERE, member.c.scope_id == organization.c.id))
-_ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"), member.c.role.in_(list(Role)))
-_BY_NAME = _ENTERED.where(organization.c.name_folded == bindparam("wanted"))
-_BY_ID = _ENTERED.where(organization.c.id == bindparam("wanted"))
+_ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"))
+_BY_NAME = Quick(_ENTERED.where(organization.c.name_folded == bindparam("wanted")))
+_BY_ID = Quick(_ENTERED.where(organization.c.id == bindparam("wanted")))
 
 
 def new_id() -> str:
@@ -113,9 +114,9 @@ class StoreContext:
 
 
 def _entered(
-    connection: Connection, access: Access, query: Select[Any], wanted: str
+    connection: Connection, access: Access, query: Quick, wanted: str
 ) -> tuple[Scope, Role] | None:
-    rows = connection.execute(query, {"actor": access.actor, "wanted": wanted}).all()
+    rows = query.rows(connection, {"actor": access.actor, "wanted": wanted})
     role = highest(row.role for row in rows)
     if role is None:
         return None

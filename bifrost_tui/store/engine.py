@@ -26,7 +26,9 @@ T = TypeVar("T")
 BUSY_SECONDS = 5.0
 """How long a write waits for another one before it gives up."""
 
-_WRITES = "bifrost_writes"
+_IMMEDIATE = "BEGIN IMMEDIATE"
+"""Deferred, a transaction that reads and then writes can fail at once despite the timeout."""
+
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     # What is deleted is overwritten, and nothing sorted is spilled to a file.
@@ -45,7 +47,6 @@ class Database:
         self.engine = engine
         self.shown = shown_url(url)
         self.path = sqlite_path(url)
-        self._writer = engine.execution_options(**{_WRITES: True})
 
     def read(self, work: Callable[[Connection], T], interrupt: Interrupt | None = None) -> T:
         """Run a read in one transaction, which sees one state of the database throughout."""
@@ -53,6 +54,7 @@ class Database:
 
     def _read(self, work: Callable[[Connection], T], interrupt: Interrupt | None) -> T:
         with self.engine.connect() as connection, connection.begin():
+            self._begin(connection, "BEGIN")
             if interrupt is None:
                 return work(connection)
             with interrupt.watching(cast("Any", connection.connection.dbapi_connection)):
@@ -63,7 +65,8 @@ class Database:
         from sqlmodel import Session
 
         def run() -> T:
-            with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                self._begin(session.connection(), _IMMEDIATE)
                 return work(session)
 
         return self._translated(run)
@@ -72,10 +75,20 @@ class Database:
         """Run a change of many rows in one such transaction, without objects."""
 
         def run() -> T:
-            with self._writer.begin() as connection:
+            with self.engine.begin() as connection:
+                self._begin(connection, _IMMEDIATE)
                 return work(connection)
 
         return self._translated(run)
+
+    def _begin(self, connection: Connection, statement: str) -> None:
+        """Begin where the driver does not: SQLite's begins no transaction for a read.
+
+        Past SQLAlchemy: its way takes as long as a query, and listening for a beginning makes each
+        of its statements slower.
+        """
+        if self.path is not None:
+            cast("Any", connection.connection.dbapi_connection).execute(statement)
 
     def _translated(self, run: Callable[[], T]) -> T:
         try:
@@ -231,14 +244,6 @@ def _sqlite_engine(path: Path) -> Engine:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         # SQLite's own LIKE folds ASCII only, which is all that keys can hold.
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # Deferred, a transaction that reads and then writes can fail at once despite the timeout.
-        writes = connection.get_execution_options().get(_WRITES)
-        # By the driver: SQLAlchemy's own way to it takes as long as a query.
-        driver = cast("Any", connection.connection.dbapi_connection)
-        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from bifrost_tui.errors import InvalidInputError
 from bifrost_tui.store.values import ConfigType
@@ -18,10 +19,23 @@ STATES = {
     "due": "secrets whose rotation period has ended, overdue ones too",
     "overdue": "secrets past their rotation period",
     "unreadable": "secrets that no key at hand opens",
+    "dangling": "references to a secret that cannot be read",
+    "reused": "secrets whose value another secret has too",
 }
 """What may stand after ``is:``, and what it finds."""
 
 _LONGEST = 500
+
+
+class Order(StrEnum):
+    """What a list is ordered by; lines that are equal in it follow by key."""
+
+    KEY = "key"
+    INTEGRATION = "integration"
+    AGE = "age"
+    """The oldest value first; after the secrets what else there is, by its last change."""
+    DUE = "due"
+    """What is due first; what is never due comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +47,12 @@ class ConfigFilter:
     types: frozenset[ConfigType] = field(default_factory=frozenset)
     states: frozenset[str] = field(default_factory=frozenset)
     integration: str | None = None
+    offered_to: str | None = None
+    """Secrets that are bound to no integration, or to this one."""
 
     def __bool__(self) -> bool:
-        return bool(self.words or self.types or self.states or self.integration is not None)
+        named = self.integration is not None or self.offered_to is not None
+        return bool(self.words or self.types or self.states or named)
 
 
 NO_FILTER = ConfigFilter()

@@ -19,8 +19,10 @@ from bifrost_tui.errors import (
 )
 from bifrost_tui.store import reading
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in, seen_scopes
+from bifrost_tui.store.attention import attention
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
+from bifrost_tui.store.narrowing import ListQuery
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, organization, scope_summary
 from bifrost_tui.store.values import ConfigType
@@ -79,7 +81,7 @@ class Organizations:
     ) -> tuple[OrganizationView, ...]:
         context = self._context
         seen = seen_scopes(connection, access)
-        marks = reading.attention(connection, context.now(), context.keyring.key_ids)
+        marks = attention(connection, context.now(), context.keyring.key_ids)
         query = (
             select(
                 organization.c.id,
@@ -156,8 +158,8 @@ class Organizations:
             kept = connection.execute(
                 select(scope_summary).where(scope_summary.c.scope_id == scope.id)
             ).one()
-            marks = reading.attention(connection, now, key_ids, scope.id)
-            query = reading.ListQuery(scope.id, now, key_ids)
+            marks = attention(connection, now, key_ids, scope.id)
+            query = ListQuery(scope.id, now, key_ids)
             return ScopeCounts(
                 effective=reading.count(connection, query),
                 own=kept.configs,

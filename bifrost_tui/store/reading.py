@@ -8,9 +8,6 @@ the walk. What few rows have (overdue, unreadable) is found through its own inde
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -24,27 +21,26 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    or_,
     select,
+    tuple_,
     union_all,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from bifrost_tui.store.dialects import contains, equals, unindexed
-from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
+from bifrost_tui.store.dialects import unindexed
+from bifrost_tui.store.filters import NO_FILTER, ConfigFilter, Order
+from bifrost_tui.store.narrowing import RARE_STATES, ListQuery, conditions, ordering, rare, reused
+from bifrost_tui.store.references import dangling
 from bifrost_tui.store.schema import GLOBAL, config, key_check, scope_summary
-from bifrost_tui.store.values import ConfigType
-from bifrost_tui.store.views import Anchor, Attention
+from bifrost_tui.store.views import Anchor
 
 PREVIEW = 256
 """How many characters of a plain value a list fetches."""
 TOKEN_CHECKED = 64 * 1024
 """The longest token that a list opens to see whether it can; longer ones are checked alone."""
-DAY = timedelta(days=1)
 
 _FEW = 500
 """As many lines of a state are fetched and sorted; more are met soon enough by a walk by key."""
-_INDEXED_STATES = frozenset({"due", "overdue", "unreadable"})
 _OWN_ONLY = ConfigFilter(states=frozenset({"own"}))
 
 # Made once: an alias of a table with many columns takes longer to make than its query to answer.
@@ -55,101 +51,23 @@ _OTHER = config.alias("other")
 _Narrowing = Callable[[ColumnElement[str]], ColumnElement[bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
-    """A list of configs: whose, which of them, and as of when."""
-
-    scope_id: str
-    now: datetime
-    key_ids: tuple[str, ...]
-    own_only: bool = False
-    filter: ConfigFilter = NO_FILTER
-
-    @property
-    def inherits(self) -> bool:
-        """Whether global configs stand in the list too."""
-        if self.own_only or self.scope_id == GLOBAL:
-            return False
-        states = self.filter.states
-        return not states & {"own", "shadows"} or "inherited" in states
-
-    @property
-    def owns(self) -> bool:
-        """Whether the scope's own configs stand in the list."""
-        return "inherited" not in self.filter.states or bool(
-            self.filter.states & {"own", "shadows"}
-        )
-
-
-def overdue_at(now: datetime) -> datetime:
-    """Return the moment before which a rotation period must have ended to be overdue.
-
-    A secret is due on the day on which its age reaches its period, overdue from the next.
-    """
-    return now - DAY
-
-
-def unreadable(rows: FromClause, key_ids: tuple[str, ...]) -> ColumnElement[bool]:
-    """Return what tells an unreadable secret: found so, or written under a key not at hand."""
-    return or_(
-        rows.c.unreadable_at.is_not(None),
-        and_(rows.c.secret.is_not(None), rows.c.key_id.not_in(key_ids)),
-    )
-
-
-def _conditions(rows: FromClause, query: ListQuery) -> list[ColumnElement[bool]]:
-    wanted = query.filter
-    found = [contains(rows.c.key, word) for word in wanted.words]
-    if wanted.types:
-        found.append(rows.c.type.in_(sorted(wanted.types)))
-    if wanted.integration is not None:
-        found.append(equals(rows.c.integration, wanted.integration))
-    for state in sorted(wanted.states - {"own", "inherited", "shadows"}):
-        match state:
-            case "needs-value":
-                found.append(and_(rows.c.type == ConfigType.SECRET, rows.c.secret.is_(None)))
-            case "due":
-                found.append(rows.c.due_at <= query.now)
-            case "overdue":
-                found.append(rows.c.due_at <= overdue_at(query.now))
-            case "unreadable":
-                found.append(unreadable(rows, query.key_ids))
-            case _:
-                raise AssertionError(state)
-    return found
-
-
-def _rare(rows: FromClause, query: ListQuery) -> list[ColumnElement[bool]]:
-    """Return what the index of a state answers at once; each line of the list fits just one."""
-    if query.filter.states & {"due", "overdue"}:
-        late = "overdue" in query.filter.states
-        return [rows.c.due_at <= (overdue_at(query.now) if late else query.now)]
-    # Not "other than": an index knows what lies between, before and after the keys at hand.
-    edges = [None, *sorted(query.key_ids), None]
-    between = [
-        and_(*([rows.c.key_id > low] if low else []), *([rows.c.key_id < high] if high else []))
-        for low, high in pairwise(edges)
-    ]
-    return [rows.c.unreadable_at.is_not(None), and_(rows.c.unreadable_at.is_(None), or_(*between))]
-
-
-def _parts(query: ListQuery, *narrowings: _Narrowing, rare: bool = False) -> list[Select[Any]]:
+def _parts(query: ListQuery, *narrowings: _Narrowing, by_state: bool = False) -> list[Select[Any]]:
     """Return scope and key of every line, in selects that have no line in common, without an order.
 
-    They are found through the index of keys, or, where ``rare``, through that of a state.
+    They are found through the index of keys, or, where ``by_state``, through that of a state.
     """
     parts: list[Select[Any]] = []
 
     def add(rows: FromClause, scope_id: str, *more: ColumnElement[bool]) -> None:
         scope, key = rows.c.scope_id, rows.c.key
-        lines = select(scope, key).where(*_conditions(rows, query), *more)
-        if not rare:
+        lines = select(scope, key).where(*conditions(rows, query), *more)
+        if not by_state:
             narrowed = (narrowing(key) for narrowing in narrowings)
             parts.append(lines.where(scope == scope_id, *narrowed))
             return
         narrowed = (narrowing(unindexed(key)) for narrowing in narrowings)
         lines = lines.where(unindexed(scope) == scope_id, *narrowed)
-        parts.extend(lines.where(found) for found in _rare(rows, query))
+        parts.extend(lines.where(found) for found in rare(rows, query))
 
     if query.owns:
         if "shadows" not in query.filter.states or "own" in query.filter.states:
@@ -167,7 +85,7 @@ def _shadowing(query: ListQuery, narrowings: tuple[_Narrowing, ...]) -> Select[A
     own = exists().where(
         _OWN.c.scope_id == query.scope_id,
         _OWN.c.key == _INHERITED.c.key,
-        *_conditions(_OWN, query),
+        *conditions(_OWN, query),
     )
     return select(literal(query.scope_id).label("scope_id"), _INHERITED.c.key).where(
         _INHERITED.c.scope_id == GLOBAL,
@@ -191,14 +109,14 @@ def _in_scope(key: ColumnElement[str], scope_id: str) -> ColumnElement[bool]:
 
 def _is_rare(query: ListQuery) -> bool:
     """Tell whether a state of the filter has an index of its own."""
-    return bool(query.filter.states & _INDEXED_STATES)
+    return bool(query.filter.states & RARE_STATES)
 
 
 def count(connection: Connection, query: ListQuery) -> int:
     """Count the lines of a list."""
     if query.filter in (NO_FILTER, _OWN_ONLY):
         return _count_all(connection, query)
-    return _count(connection, _parts(query, rare=_is_rare(query)))
+    return _count(connection, _parts(query, by_state=_is_rare(query)))
 
 
 def _count(connection: Connection, parts: list[Select[Any]]) -> int:
@@ -233,7 +151,27 @@ def _count_all(connection: Connection, query: ListQuery) -> int:
 
 def position(connection: Connection, query: ListQuery, key: str) -> int:
     """Count the lines that stand before a key."""
-    return _count(connection, _parts(query, lambda column: column < key, rare=_is_rare(query)))
+    if query.order is not Order.KEY:
+        return _position_in_order(connection, query, key)
+    return _count(connection, _parts(query, lambda column: column < key, by_state=_is_rare(query)))
+
+
+def _position_in_order(connection: Connection, query: ListQuery, key: str) -> int:
+    lines = _lines(query)
+    this = by_key(connection, query, key)
+    if this is None:
+        return 0
+    place = tuple_(*ordering(config, query.order))
+    before = select(*ordering(_OTHER, query.order)).where(_OTHER.c.id == this.id)
+    counted = select(func.count()).select_from(lines).where(place < before.scalar_subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
+def _lines(query: ListQuery) -> FromClause:
+    """Return the rows of a list, to be ordered by what only the rows have."""
+    keys = _keys(query).subquery("lines")
+    here = and_(config.c.scope_id == keys.c.scope_id, config.c.key == keys.c.key)
+    return keys.join(config, here)
 
 
 def page(
@@ -249,6 +187,10 @@ def page(
     """Fetch some lines, walking from the nearest place known: the start, an anchor or the end."""
     columns = _columns(query, whole_values)
     rows: Sequence[Row[Any]]
+    if query.order is not Order.KEY:
+        ordered = select(*columns).select_from(_lines(query))
+        ordered = ordered.order_by(*ordering(config, query.order)).limit(limit).offset(offset)
+        return list(connection.execute(ordered))
     if _is_rare(query) and (few := _few(connection, query)) is not None:
         wanted = set(few[offset : offset + limit])
         near = config.c.scope_id.in_([query.scope_id, GLOBAL])
@@ -264,7 +206,7 @@ def page(
 
 def _few(connection: Connection, query: ListQuery) -> list[tuple[str, str]] | None:
     """Return key and scope of every line, where a state's own index finds that they are few."""
-    lines = union_all(*_parts(query, rare=True)).limit(_FEW + 1)
+    lines = union_all(*_parts(query, by_state=True)).limit(_FEW + 1)
     found = [(row.key, row.scope_id) for row in connection.execute(lines)]
     return sorted(found) if len(found) <= _FEW else None
 
@@ -339,7 +281,11 @@ def _columns(query: ListQuery, whole: bool) -> list[Any]:
         config.c.secret_version,
         config.c.key_id,
         exists().where(key_check.c.key_id == config.c.key_id).label("key_known"),
+        config.c.hint,
+        config.c.refers_to,
+        dangling(config, query.scope_id, query.key_ids).label("dangling"),
         config.c.fingerprint,
+        reused(config, query.seen).label("reused"),
         config.c.integration,
         config.c.description,
         config.c.rotate_every_days,
@@ -353,40 +299,3 @@ def _columns(query: ListQuery, whole: bool) -> list[Any]:
         config.c.version,
         shadows.label("shadows"),
     ]
-
-
-def attention(
-    connection: Connection, now: datetime, key_ids: tuple[str, ...], scope_id: str | None = None
-) -> dict[str, Attention]:
-    """Count what wants attention in each scope, or in one, from indexes alone."""
-    rare = unindexed(config.c.scope_id)
-
-    def grouped(scope: ColumnElement[str], *where: Any) -> dict[str, int]:
-        mine = [] if scope_id is None else [scope == scope_id]
-        return _pairs(connection, select(scope, func.count()).where(*where, *mine).group_by(scope))
-
-    late = overdue_at(now)
-    overdue = grouped(rare, config.c.due_at <= late)
-    due = grouped(rare, config.c.due_at > late, config.c.due_at <= now)
-    damaged = grouped(rare, config.c.unreadable_at.is_not(None))
-    # Only keys that wrote something and are not at hand; usually there is none.
-    missing = connection.scalars(
-        select(key_check.c.key_id).where(key_check.c.key_id.not_in(key_ids))
-    ).all()
-    not_at_hand = config.c.key_id.in_(missing), config.c.unreadable_at.is_(None)
-    locked = grouped(config.c.scope_id, *not_at_hand) if missing else {}
-    empty = _pairs(
-        connection,
-        select(scope_summary.c.scope_id, scope_summary.c.needs_value).where(
-            *([] if scope_id is None else [scope_summary.c.scope_id == scope_id])
-        ),
-    )
-    return {
-        scope: Attention(
-            overdue=overdue.get(scope, 0),
-            due=due.get(scope, 0),
-            needs_value=empty.get(scope, 0),
-            unreadable=damaged.get(scope, 0) + locked.get(scope, 0),
-        )
-        for scope in {*overdue, *due, *damaged, *locked, *empty}
-    }

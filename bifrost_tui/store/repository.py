@@ -11,6 +11,7 @@ from bifrost_tui.clock import Clock
 from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.everywhere import Everywhere
 from bifrost_tui.store.organizations import Organizations
 
 
@@ -21,6 +22,7 @@ class Repository:
         self._context = context
         self.organizations = Organizations(context)
         self.configs = ConfigChanges(context)
+        self.everywhere = Everywhere(context)
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from bifrost_tui.errors import DatabaseInterruptedError
 from bifrost_tui.store.actor import Access
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.filters import NO_FILTER, ConfigFilter
+from bifrost_tui.store.filters import NO_FILTER, ConfigFilter, Order
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
@@ -24,19 +24,21 @@ __all__ = ["Access", "ConfigDraft", "ConfigList", "Interrupt"]
 
 @dataclass(frozen=True, slots=True)
 class ConfigList:
-    """Which list of configs is meant: a scope, with what it inherits, narrowed by a filter."""
+    """Which list of configs is meant: a scope, with what it inherits, filtered and ordered."""
 
     scope: Scope
     filter: ConfigFilter = NO_FILTER
     own_only: bool = False
+    order: Order = Order.KEY
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConfigDraft:
     """A config as a form or a command gives it.
 
-    ``value`` is the text entered for a plain type. ``secret`` is the new value of a secret; without
-    one, a new secret needs a value and an existing one keeps what it has.
+    ``value`` is the text entered for a plain type, and the key of a secret for a reference to it.
+    ``secret`` is the new value of a secret; without one, a new secret needs a value and an existing
+    one keeps what it has.
     """
 
     key: str
@@ -46,6 +48,8 @@ class ConfigDraft:
     integration: str | None = None
     description: str = ""
     rotate_every_days: int | None = None
+    partial_mask: bool = False
+    """Whether a secret's mask may show its first and last four characters, from its next value."""
 
     def __repr__(self) -> str:
         return f"<ConfigDraft {self.key!r} {self.type}>"

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest schema that this program knows; the name of the last migration."""
 
 VERSION_TABLE = "bifrost_schema"
@@ -83,6 +83,12 @@ metadata = MetaData(
 )
 
 
+def _key(name: str, *checks: CheckConstraint, nullable: bool = False) -> Column[str]:
+    # Ordered by code point on every engine: pages are sought by key.
+    ordered = String(255).with_variant(String(255, "C"), "postgresql")
+    return Column(name, ordered, *checks, nullable=nullable)
+
+
 def _id() -> Column[str]:
     return Column("id", String(32), primary_key=True)
 
@@ -115,8 +121,7 @@ config = Table(
     Column("organization_id", ForeignKey("organization.id")),
     # The organization, or "global": never NULL, so that one unique index serves every scope.
     Column("scope_id", String(32), nullable=False),
-    # Ordered by code point on every engine: pages are sought by key.
-    Column("key", String(255).with_variant(String(255, "C"), "postgresql"), nullable=False),
+    _key("key"),
     Column("type", String(16), nullable=False),
     Column("value", Text),
     Column("secret", Text),
@@ -134,6 +139,22 @@ config = Table(
     # When the token was found not to open although its master key is at hand.
     Column("unreadable_at", UtcDateTime),
     *_written(),
+    # The key of the secret that a reference stands for.
+    _key(
+        "refers_to",
+        CheckConstraint(
+            "CASE WHEN type = 'secret_ref' THEN refers_to IS NOT NULL AND value IS NULL"
+            " ELSE refers_to IS NULL END",
+            name="reference",
+        ),
+        nullable=True,
+    ),
+    # Why the reference gives nothing in its own scope; derived, kept with every change of what it
+    # refers to, so that an index can count.
+    Column("dangling", String(16)),
+    # What all secrets of one value share; NULL where no other has it. Confirmed on the values,
+    # which fingerprints of eight characters are too short for.
+    Column("equal_group", String(32)),
     CheckConstraint("scope_id = coalesce(organization_id, 'global')", name="scope"),
     CheckConstraint("type <> 'secret' OR value IS NULL", name="secret_has_no_plain_value"),
     CheckConstraint("type = 'secret' OR secret IS NULL", name="plain_has_no_token"),
@@ -144,9 +165,16 @@ for _name, _columns in (
     ("due_at", (config.c.due_at, config.c.scope_id)),
     ("unreadable_at", (config.c.unreadable_at, config.c.scope_id)),
     ("fingerprint", (config.c.fingerprint,)),
+    ("refers_to", (config.c.refers_to, config.c.scope_id)),
+    ("dangling", (config.c.dangling, config.c.scope_id)),
+    ("equal_group", (config.c.equal_group, config.c.scope_id)),
+    ("integration", (config.c.scope_id, config.c.integration, config.c.key)),
 ):
     # The migration says the same for PostgreSQL; saying it here would import its drivers.
     Index(f"ix_config_{_name}", *_columns, sqlite_where=text(f"{_name} IS NOT NULL"))
+NEEDS_VALUE = text("type = 'secret' AND secret IS NULL")
+"""What tells a secret without a value, in the words of its index: planners compare texts."""
+Index("ix_config_needs_value", config.c.scope_id, config.c.key, sqlite_where=NEEDS_VALUE)
 Index("ix_config_key_id_scope_id", config.c.key_id, config.c.scope_id)
 
 scope_summary = Table(

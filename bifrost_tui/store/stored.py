@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from bifrost_tui.crypto.cipher import SealContext, Sealed
-from bifrost_tui.store.config_lists import seal_context, type_of
+from bifrost_tui.store.config_lists import type_of
 from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.places import seal_context
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.schema import GLOBAL, config
 from bifrost_tui.store.values import ConfigType
@@ -37,7 +39,7 @@ _COLUMNS = (
 _ALL = select(*_COLUMNS).where(
     or_(config.c.scope_id == bindparam("scope"), config.c.scope_id == bindparam("beneath"))
 )
-_ONE = _ALL.where(config.c.key == bindparam("key"))
+_ONE = Quick(_ALL.where(config.c.key == bindparam("key")))
 _SOME = _ALL.where(config.c.key.in_(bindparam("keys", expanding=True)))
 
 
@@ -90,7 +92,7 @@ def _rows(
     if keys is None:
         yield from connection.execute(_ALL, scopes)
     elif len(keys) == 1:
-        yield from connection.execute(_ONE, {**scopes, "key": keys[0]})
+        yield from _ONE.rows(connection, {**scopes, "key": keys[0]})
     else:
         for some in _batches(keys):
             yield from connection.execute(_SOME, {**scopes, "keys": some})

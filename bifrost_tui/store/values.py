@@ -31,6 +31,7 @@ class ConfigType(StrEnum):
     BOOL = "bool"
     JSON = "json"
     SECRET = "secret"  # noqa: S105  the name of a type
+    SECRET_REF = "secret_ref"  # noqa: S105  the name of a type
 
 
 def checked_key(key: str) -> str:
@@ -79,8 +80,8 @@ def canonical(kind: ConfigType, text: str) -> str:
             return _canonical_bool(text)
         case ConfigType.JSON:
             return _canonical_json(text)
-        case ConfigType.SECRET:
-            raise AssertionError("a secret has no plain value")
+        case ConfigType.SECRET | ConfigType.SECRET_REF:
+            raise AssertionError(f"a {kind} has no plain value")
 
 
 def decoded(value: str) -> Any:

@@ -17,6 +17,7 @@ class State(StrEnum):
     DUE = "due"
     OVERDUE = "overdue"
     UNREADABLE = "unreadable"
+    DANGLING = "dangling"
 
 
 class Standing(StrEnum):
@@ -57,9 +58,10 @@ class Attention:
     due: int = 0
     needs_value: int = 0
     unreadable: int = 0
+    dangling: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.overdue or self.due or self.needs_value or self.unreadable)
+        return any((self.overdue, self.due, self.needs_value, self.unreadable, self.dangling))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,18 @@ class ConfigView:
     cut: bool
     mask: str | None
     """What stands for a secret's value; ``None`` for other types and where there is no value."""
+    partial_mask: bool
+    """Whether the mask of a secret may show its first and last four characters."""
+    refers_to: str | None
+    """The key of the secret that a reference stands for."""
+    dangling: str | None
+    """Why a reference gives nothing here, as the end of a sentence."""
     state: State
     standing: Standing
     integration: str | None
     fingerprint: str | None
+    is_reused: bool
+    """Whether another secret, somewhere, has the same value."""
     description: str
     rotate_every_days: int | None
     secret_changed_at: datetime | None
@@ -106,6 +116,64 @@ class ConfigView:
     def is_secret(self) -> bool:
         """Whether its value is write-only."""
         return self.type is ConfigType.SECRET
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it stands for a secret of another key."""
+        return self.type is ConfigType.SECRET_REF
+
+
+class Waiting(StrEnum):
+    """What a secret waits for a new value for."""
+
+    OVERDUE = "overdue"
+    DUE = "due"
+    """Its rotation period has ended; overdue ones are due too."""
+    NEEDS_VALUE = "needs_value"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLine:
+    """What a list across organizations tells of one config; of a secret no mask even."""
+
+    id: str
+    scope: Scope
+    key: str
+    type: ConfigType
+    state: State
+    fingerprint: str | None
+    equal_group: str | None
+    """Equal for secrets of one value; ``None`` where no other has it."""
+    integration: str | None
+    rotate_every_days: int | None
+    secret_changed_at: datetime | None
+    due_at: datetime | None
+    updated_at: datetime
+    updated_by: str
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value is write-only."""
+        return self.type is ConfigType.SECRET
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLine:
+    """How a key stands in one scope."""
+
+    scope: Scope
+    standing: Standing | None
+    """``None`` where the scope neither has the key nor inherits it."""
+    config: ConfigLine | None
+    """The config that the key stands for: the scope's own, or the global one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EqualGroup:
+    """Two or more secrets with the same value."""
+
+    fingerprint: str
+    lines: tuple[ConfigLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +213,23 @@ class SecretUse:
 
 
 @dataclass(frozen=True, slots=True)
+class References:
+    """What refers to a secret; only what the actor may see."""
+
+    first: tuple[SecretUse, ...]
+    """Global ones first, then by organization and key."""
+    total: int
+
+    @property
+    def more(self) -> int:
+        """How many there are beyond the first few."""
+        return self.total - len(self.first)
+
+
+NO_REFERENCES = References((), 0)
+
+
+@dataclass(frozen=True, slots=True)
 class SecretReport:
     """What the store says about a new value before it is saved."""
 
@@ -177,6 +262,10 @@ class Dependents:
     """Its organization will then inherit the global config of that key."""
     inheritors: int
     """For a global config: organizations that inherit it now and will miss it."""
+    references: References = NO_REFERENCES
+    """What refers to it now."""
+    references_dangle: bool = False
+    """Whether those then give nothing: no secret of the key is beneath."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from bifrost_tui.display import MASK, age, counted, shorten, visible
+from bifrost_tui.display import age, counted, shorten, visible
 from bifrost_tui.store.values import ConfigType, preview
 from bifrost_tui.store.views import (
     Attention,
@@ -32,6 +32,7 @@ CONFIG_COLUMNS = (
 
 NEEDS_VALUE = "○ needs value"
 UNREADABLE = "× unreadable"
+DANGLING = "∅ dangling"
 OVERDUE = "▲"
 DUE = "◇"
 _VALUE_SHOWN = 200
@@ -48,6 +49,7 @@ def attention_text(attention: Attention, *, plain: bool = False) -> Text:
     text = Text()
     for number, glyph, word, style in (
         (attention.unreadable, "×", "unreadable", "$error"),
+        (attention.dangling, "∅", "dangling", "$error"),
         (attention.overdue, OVERDUE, "overdue", "$warning"),
         (attention.due, DUE, "due", "$warning"),
         (
@@ -111,7 +113,7 @@ def config_cell(view: ConfigView, column: str, now: datetime) -> Text:
         case "key":
             return Text(visible(view.key))
         case "type":
-            return Text(view.type.value, "$muted")
+            return Text("ref" if view.is_reference else view.type.value, "$muted")
         case "value":
             return value_text(view)
         case "scope":
@@ -137,7 +139,12 @@ def value_text(view: ConfigView) -> Text:
             return Text(NEEDS_VALUE, "$accent")
         if view.state is State.UNREADABLE:
             return Text(UNREADABLE, "$error")
-        return Text(MASK, "$muted")
+        return Text(view.mask or "", "$muted")
+    if view.type is ConfigType.SECRET_REF:
+        target = Text(f"-> {visible(view.refers_to or '')}")
+        if view.state is State.DANGLING:
+            target = Text.assemble((DANGLING, "$error"), " ", (target.plain, "$muted"))
+        return target
     shown = preview(view.type, view.value or "null", cut=view.cut)
     return Text(visible(shorten(shown, _VALUE_SHOWN)))
 

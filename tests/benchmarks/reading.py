@@ -29,6 +29,7 @@ from tests.benchmarks.support import PROGRAM, Plan, Result, compared, environmen
 GROUP = "read"
 CONFIGS = 300
 AT_ONCE = 100
+IN_TURN = 20
 ORGANIZATION = "Acme"
 
 _IMPORTS = "import cryptography.fernet, sqlalchemy, click, os, subprocess"
@@ -46,8 +47,8 @@ def benchmark(plan: Plan) -> list[Result]:
         took = in_turn(
             rounds,
             {
-                "get": partial(_timed, lambda: loop.run(_gets(10))),
-                "bare": partial(_timed, lambda: bare.reads(10)),
+                "get": partial(_timed, lambda: loop.run(_gets(IN_TURN))),
+                "bare": partial(_timed, lambda: bare.reads(IN_TURN)),
             },
         )
         many = in_turn(
@@ -59,7 +60,7 @@ def benchmark(plan: Plan) -> list[Result]:
         )
         loop.run(config.close())
     results = [
-        compared(GROUP, "config.get, 10 times : bare work", took["get"], took["bare"], 3.0),
+        compared(GROUP, f"config.get, {IN_TURN} times : bare work", took["get"], took["bare"], 3.0),
         compared(GROUP, f"{AT_ONCE} in one call : single", many["one call"], many["single"], 1.0),
     ]
     return [*results, _run(plan, environ)]

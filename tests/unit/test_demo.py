@@ -137,6 +137,7 @@ def test_some_customers_need_attention_and_most_do_not(story: Repository) -> Non
         "Acme Dental": Attention(overdue=3, needs_value=1),
         "Coastal Realty": Attention(unreadable=1),
         "Dune Clinics": Attention(due=1),
+        "Granite Legal": Attention(dangling=1),
         "Harbor Hotels": Attention(needs_value=2),
     }
 
@@ -213,7 +214,7 @@ def test_every_kind_of_config_is_there(story: Repository) -> None:
 
 def dump(repository: Repository) -> list[list[tuple[Any, ...]]]:
     """Return everything but what chance or the database's own root decides."""
-    drawn = {"secret", "key_id", "fingerprint", "chain_hash", "details"}
+    drawn = {"secret", "key_id", "fingerprint", "equal_group", "chain_hash", "details"}
     found = []
     for table in ("organization", "config", "scope_summary", "audit_event"):
         columns = [row[1] for row in by_hand(repository, f"PRAGMA table_info({table})")]

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from bifrost_tui import errors
 from bifrost_tui.settings import Settings
 from bifrost_tui.store.engine import BUSY_SECONDS, Database, connect, create_file
-from bifrost_tui.store.reading import ListQuery, count
+from bifrost_tui.store.narrowing import ListQuery
+from bifrost_tui.store.reading import count
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigList, Interrupt
 from bifrost_tui.store.schema import config

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bifrost_tui.errors import AlreadyExistsError, InvalidInputError
+from bifrost_tui.store.bulk import BulkConfig, write_configs
 from bifrost_tui.store.filters import NO_FILTER, STATES, ConfigFilter, parse_filter
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
@@ -65,7 +66,7 @@ def test_a_filter_is_read(text: str, expected: ConfigFilter) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("type:s", "type: takes string, int, bool, json, secret"),
+        ("type:s", "type: takes string, int, bool, json, secret, secret_ref"),
         ("type:Secret", "type: takes string"),
         ("is:o", "is: takes own, inherited, shadows, needs-value, due, overdue, unreadable"),
         ("is:gone", "is: takes own"),
@@ -145,6 +146,10 @@ class Ground:
                 return view.due_at is not None and view.due_at + day <= self.clock.now
             case "unreadable":
                 return view.state is State.UNREADABLE
+            case "dangling":
+                return view.state is State.DANGLING
+            case "reused":
+                return view.is_reused
         raise AssertionError(state)
 
 
@@ -187,16 +192,16 @@ def fill(repository: Repository, scopes: list[Scope], clock: HandClock, start: s
             key = f"{start}_{stem}_{round_ % 4}"
             # With three rounds of four shared, every standing comes up in every type.
             for scope in scopes if number % 3 else scopes[number % 2 : number % 2 + 1]:
+                new = draft(key, number + len(scope.name), integration)
                 with suppress(AlreadyExistsError):
-                    repository.configs.add(
-                        ALICE, scope, draft(key, number + len(scope.name), integration)
-                    )
+                    # Unlike an operator's, an import's references may dangle.
+                    write_configs(repository, ALICE, scope, [BulkConfig(new)])
         clock.advance(hours=12)
 
 
 def draft(key: str, number: int, integration: str | None) -> ConfigDraft:
     period = (None, 1, 2, 3, 30)[number % 5]
-    match number % 7:
+    match number % 8:
         case 0:
             return plain(key, str(number), integration=integration)
         case 1:
@@ -207,7 +212,13 @@ def draft(key: str, number: int, integration: str | None) -> ConfigDraft:
             return ConfigDraft(key, ConfigType.JSON, value="{}", integration=integration)
         case 4:
             return secret(key, integration=integration, rotate_every_days=period)
-    return secret(key, f"v{number}", integration=integration, rotate_every_days=period)
+        case 5:
+            # Few of them stand for a secret at first; others come, go, and are renamed.
+            target = f"{key[:4]}{STEMS[(number + 1) % 3]}_{number % 4}"
+            target = f"{key[:4]}token_1" if target == key else target
+            return ConfigDraft(key, ConfigType.SECRET_REF, value=target, integration=integration)
+    value = f"v{number // 3}"
+    return secret(key, value, integration=integration, rotate_every_days=period)
 
 
 def test_every_kind_of_config_occurs(ground: Ground) -> None:

@@ -32,6 +32,7 @@ from bifrost_tui.store.opening import (
 )
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigList
+from bifrost_tui.store.schema import REVISION
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport, Scope, State
 from tests.support import (
     ALICE,
@@ -433,7 +434,11 @@ def test_two_processes_let_the_same_key_in_once(
     ("statements", "kind", "says"),
     [
         (["UPDATE bifrost_schema SET version_num = '9999'"], DatabaseNewerError, "newer Bifrost"),
-        (["UPDATE bifrost_schema SET version_num = '0001x'"], DatabaseNewerError, "update the"),
+        (
+            [f"UPDATE bifrost_schema SET version_num = '{REVISION}x'"],
+            DatabaseNewerError,
+            "update the",
+        ),
         (["UPDATE bifrost_schema SET version_num = '0000'"], DatabaseNotOursError, "schema '0000'"),
         (["DELETE FROM bifrost_schema"], DatabaseNotOursError, "was not made by Bifrost TUI"),
         (["INSERT INTO bifrost_schema VALUES ('0')"], DatabaseNotOursError, "was not made by"),

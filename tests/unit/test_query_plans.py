@@ -149,7 +149,7 @@ def test_what_wants_attention_is_counted_from_the_indexes_of_it(
         lines = plans(big, ask)
         assert_along_indexes(lines)
         marks = [line for line in lines if line.startswith("SEARCH config")]
-        assert len(marks) == 3
+        assert len(marks) == 4
         assert all("COVERING INDEX" in line for line in marks), lines
 
 

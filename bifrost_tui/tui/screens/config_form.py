@@ -221,7 +221,7 @@ class ConfigForm(DataModal[ConfigView | None]):
 
     def _plain(self) -> str | None:
         match self._kind:
-            case ConfigType.SECRET:
+            case ConfigType.SECRET | ConfigType.SECRET_REF:
                 return None
             case ConfigType.STRING:
                 return self.query_one("#value-string", TextField).entered

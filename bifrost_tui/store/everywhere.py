@@ -1,0 +1,205 @@
+"""Questions across every organization that an actor may see, each answered from an index.
+
+One key in all of them; what waits for a new value; which secrets have the same value.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, literal, or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from bifrost_tui.store.access import Role, highest, role_in, seen_scopes
+from bifrost_tui.store.config_lists import due_state, type_of
+from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.narrowing import needs_value, overdue_at
+from bifrost_tui.store.requests import Access
+from bifrost_tui.store.schema import GLOBAL, config, member, organization
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import (
+    GLOBAL_SCOPE,
+    ConfigLine,
+    EqualGroup,
+    KeyLine,
+    Scope,
+    Standing,
+    State,
+    Waiting,
+)
+
+_ORGANIZATION = (
+    organization.c.id.label("of"),
+    organization.c.name,
+    organization.c.name_folded,
+)
+_FACTS = (
+    config.c.id,
+    config.c.scope_id,
+    config.c.key,
+    config.c.type,
+    config.c.secret.is_not(None).label("has_secret"),
+    config.c.key_id,
+    config.c.unreadable_at,
+    config.c.dangling,
+    config.c.fingerprint,
+    config.c.equal_group,
+    config.c.integration,
+    config.c.rotate_every_days,
+    config.c.secret_changed_at,
+    config.c.due_at,
+    config.c.updated_at,
+    config.c.updated_by,
+    config.c.created_by,
+)
+
+
+class Everywhere:
+    """What can be asked of all organizations at once; archived ones are left out."""
+
+    def __init__(self, context: StoreContext) -> None:
+        self._context = context
+
+    def key(self, access: Access, key: str) -> tuple[KeyLine, ...]:
+        """Return how one key stands in each organization, and in global where that may be seen.
+
+        Organizations are ordered by name; one that neither has nor inherits the key is there too.
+        """
+        return self._context.database.read(lambda c: self._key(c, access, key))
+
+    def _key(self, connection: Connection, access: Access, key: str) -> tuple[KeyLine, ...]:
+        seen = seen_scopes(connection, access)
+        shared = connection.execute(
+            select(*_FACTS).where(config.c.scope_id == GLOBAL, config.c.key == key)
+        ).one_or_none()
+        found: list[KeyLine] = []
+        beneath = self._line(shared, GLOBAL_SCOPE) if shared is not None else None
+        if seen is None:
+            found.append(KeyLine(GLOBAL_SCOPE, Standing.OWN if beneath else None, beneath))
+        here = and_(config.c.scope_id == organization.c.id, config.c.key == key)
+        query = select(*_ORGANIZATION, *_FACTS).select_from(organization.outerjoin(config, here))
+        for row in connection.execute(_open(query, seen).order_by(organization.c.name_folded)):
+            scope = Scope(row.of, row.name)
+            if row.id is None:
+                found.append(KeyLine(scope, Standing.INHERITED if beneath else None, beneath))
+            else:
+                standing = Standing.SHADOWS if beneath else Standing.OWN
+                found.append(KeyLine(scope, standing, self._line(row, scope)))
+        return tuple(found)
+
+    def waiting(
+        self, access: Access, what: Waiting, scope: Scope | None = None, *, limit: int = 10_000
+    ) -> tuple[ConfigLine, ...]:
+        """Return the secrets that wait for a new value and are the actor's to change.
+
+        What is due comes in the order in which it fell due, what needs a value by organization and
+        key. ``scope`` narrows to one.
+        """
+        return self._context.database.read(lambda c: self._waiting(c, access, what, scope, limit))
+
+    def _waiting(
+        self,
+        connection: Connection,
+        access: Access,
+        what: Waiting,
+        scope: Scope | None,
+        limit: int,
+    ) -> tuple[ConfigLine, ...]:
+        now = self._context.now()
+        orders: list[ColumnElement[Any]]
+        if what is Waiting.NEEDS_VALUE:
+            wanted = needs_value(config)
+            orders = [organization.c.name_folded.is_not(None), organization.c.name_folded]
+        else:
+            wanted = config.c.due_at <= (overdue_at(now) if what is Waiting.OVERDUE else now)
+            orders = [config.c.due_at, organization.c.name_folded]
+        query = (
+            select(*_ORGANIZATION, *_FACTS)
+            .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
+            .where(wanted, organization.c.archived_at.is_(None), *_changeable(connection, access))
+        )
+        if scope is not None:
+            query = query.where(config.c.scope_id == scope.id)
+        rows = connection.execute(query.order_by(*orders, config.c.key).limit(limit))
+        return tuple(self._line(row, _scope(row)) for row in rows)
+
+    def reused(self, access: Access) -> tuple[EqualGroup, ...]:
+        """Return every group of two or more secrets with the same value, as far as may be seen."""
+        return self._context.database.read(lambda c: self._reused(c, access))
+
+    def _reused(self, connection: Connection, access: Access) -> tuple[EqualGroup, ...]:
+        seen = seen_scopes(connection, access)
+        query = (
+            select(*_ORGANIZATION, *_FACTS)
+            .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
+            .where(config.c.equal_group >= "", organization.c.archived_at.is_(None))
+            .order_by(
+                config.c.equal_group,
+                organization.c.name_folded.is_not(None),
+                organization.c.name_folded,
+                config.c.key,
+            )
+        )
+        if seen is not None:
+            query = query.where(config.c.scope_id.in_(sorted(seen)))
+        groups = [
+            EqualGroup(str(name)[:8], tuple(self._line(row, _scope(row)) for row in rows))
+            for name, rows in groupby(connection.execute(query), lambda row: row.equal_group)
+        ]
+        return tuple(group for group in groups if len(group.lines) > 1)
+
+    def _line(self, row: Row[Any], scope: Scope) -> ConfigLine:
+        kind = type_of(row)
+        return ConfigLine(
+            id=row.id,
+            scope=scope,
+            key=row.key,
+            type=kind,
+            state=self._state(row, kind),
+            fingerprint=row.fingerprint,
+            equal_group=row.equal_group,
+            integration=row.integration,
+            rotate_every_days=row.rotate_every_days,
+            secret_changed_at=row.secret_changed_at,
+            due_at=row.due_at,
+            updated_at=row.updated_at,
+            updated_by=row.updated_by,
+        )
+
+    def _state(self, row: Row[Any], kind: ConfigType) -> State:
+        """Tell a state from what is kept; no token is opened for a line among thousands."""
+        if kind is ConfigType.SECRET_REF:
+            return State.DANGLING if row.dangling else State.OK
+        if kind is not ConfigType.SECRET:
+            return State.OK
+        if not row.has_secret:
+            return State.NEEDS_VALUE
+        if row.unreadable_at is not None or row.key_id not in self._context.keyring.key_ids:
+            return State.UNREADABLE
+        return due_state(row.due_at, self._context.now())
+
+
+def _open(query: Select[Any], seen: frozenset[str] | None) -> Select[Any]:
+    query = query.where(organization.c.archived_at.is_(None))
+    return query if seen is None else query.where(organization.c.id.in_(sorted(seen)))
+
+
+def _scope(row: Row[Any]) -> Scope:
+    return GLOBAL_SCOPE if row.scope_id == GLOBAL else Scope(row.scope_id, row.name)
+
+
+def _changeable(connection: Connection, access: Access) -> list[ColumnElement[bool]]:
+    """Return what narrows to the configs that an actor may change."""
+    everywhere = role_in(connection, access, GLOBAL)
+    own = config.c.created_by == access.actor
+    if everywhere in (Role.OWNER, Role.ADMIN):
+        return []
+    rows = connection.execute(
+        select(member.c.scope_id, member.c.role).where(member.c.actor == access.actor)
+    ).all()
+    roles = {row.scope_id: highest([row.role]) for row in rows}
+    managed = sorted(scope for scope, role in roles.items() if role in (Role.OWNER, Role.ADMIN))
+    seen = sorted(scope for scope, role in roles.items() if role is not None)
+    member_of = literal(True) if everywhere is Role.MEMBER else config.c.scope_id.in_(seen)
+    return [or_(config.c.scope_id.in_(managed), and_(own, member_of))]

@@ -1,0 +1,84 @@
+"""Statements that every read of a secret and every change run, past what makes them slow.
+
+SQLAlchemy takes ten times as long around such a statement as the engine takes for it. It is
+compiled once for each engine, and given to the driver itself, within the transaction at hand.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Insert, Select
+
+
+class Quick:
+    """One statement, with parameters of a fixed number and columns that need no conversion.
+
+    A moment is given back as the driver gives it; what is given to the statement is converted.
+    """
+
+    def __init__(self, statement: Select[Any] | Insert) -> None:
+        self._statement = statement
+        self._made: dict[str, _Compiled] = {}
+        self._row: Any = None
+        if isinstance(statement, Select):
+            names = [str(column.key) for column in statement.selected_columns]
+            made: Any = namedtuple("QuickRow", names)  # type: ignore[misc]  # noqa: PYI024
+            self._row = made._make
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Return the rows that a query finds, their columns by name."""
+        cursor = self._run(connection, values)
+        try:
+            return [self._row(found) for found in cursor.fetchall()]
+        finally:
+            cursor.close()
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Run a change."""
+        self._run(connection, values).close()
+
+    def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        dialect = connection.dialect
+        made = self._made.get(dialect.name)
+        if made is None:
+            made = self._made[dialect.name] = _Compiled(self._statement, dialect)
+        cursor = connection.connection.cursor()
+        cursor.execute(made.text, made.parameters(values))
+        return cursor
+
+
+class _Compiled:
+    """A statement in the words of one engine."""
+
+    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        kinds = ((name, bound.type) for name, bound in compiled.binds.items())
+        converting = ((name, kind.dialect_impl(dialect)) for name, kind in kinds)
+        self._binds = [
+            (name, bind) for name, kind in converting if (bind := kind.bind_processor(dialect))
+        ]
+        names: list[str] | None = compiled.positiontup
+        self._ordered: Any = None
+        if names is not None:
+            # Of fewer than two names there is no tuple to be had.
+            few = len(names) < 2
+            self._ordered = _one_by_one(names) if few else itemgetter(*names)
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """Return parameters as the driver takes them."""
+        if self._fixed or self._binds:
+            given = {**self._fixed, **values}
+            for name, bind in self._binds:
+                given[name] = bind(given[name])
+            values = given
+        return values if self._ordered is None else self._ordered(values)
+
+
+def _one_by_one(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    return lambda values: tuple(values[name] for name in names)
