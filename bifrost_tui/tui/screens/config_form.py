@@ -40,7 +40,7 @@ from bifrost_tui.tui.widgets.secret_field import SecretField
 from bifrost_tui.tui.widgets.secret_picker import SHOWN, SecretPicker
 from bifrost_tui.tui.widgets.value_fields import ValueFields
 
-_NO, _YES = "no", "first and last four characters, from the next value on"
+_NO, _YES = "no", "first and last four, from the next value"
 
 
 class ConfigForm(DataModal[ConfigView | None]):

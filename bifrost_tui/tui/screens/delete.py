@@ -76,7 +76,7 @@ class DeleteScreen(DataModal[str | None]):
         if found.references.total:
             fate = "will dangle" if found.references_dangle else "will stand for the global one"
             words += f"\n{counted(found.references.total, 'reference')} {fate}:"
-            words += f"\n  {references_text(found.references)}"
+            words += f"\n  {references_text(found.references, view.scope)}"
         self.query_one("#consequences", TextBlock).show(Text(words))
 
     def on_key(self, event: events.Key) -> None:

@@ -106,7 +106,7 @@ class DetailsScreen(DataModal[str | None]):
             if period := period_text(view, now):
                 pairs.append(("Rotation", period))
             if found is not None:
-                pairs.append(("Used by", references_text(found) or "no reference"))
+                pairs.append(("Used by", references_text(found, view.scope) or "no reference"))
         if view.is_reference:
             pairs.append(("Stands for", state_text(view) or Text(visible(view.refers_to or ""))))
         pairs += [

@@ -15,6 +15,7 @@ from bifrost_tui.store.views import (
     AuditView,
     ConfigView,
     References,
+    Scope,
     Standing,
     State,
 )
@@ -81,11 +82,14 @@ def state_text(view: ConfigView) -> Text:
     return Text()
 
 
-def references_text(found: References) -> str:
-    """Name what refers to a secret: ``Acme / billing_api_key and 3 more``."""
+def references_text(found: References, scope: Scope) -> str:
+    """Name what refers to a secret of a scope: ``billing_api_key, Acme / hook and 3 more``."""
     if not found.total:
         return ""
-    names = ", ".join(visible(f"{use.scope} / {use.key}") for use in found.first)
+    names = ", ".join(
+        visible(use.key if use.scope == scope.name else f"{use.scope} / {use.key}")
+        for use in found.first
+    )
     return f"{names} and {found.more:,} more" if found.more else names
 
 
@@ -144,7 +148,7 @@ class ConfigFacts(Line):
                 "$muted",
             )
         )
-        used = references_text(found)
+        used = references_text(found, view.scope)
         if view.is_reference and view.state is not State.DANGLING:
             lines.insert(1, Text(f"stands for {visible(view.refers_to or '')}", "$muted"))
         elif used:
