@@ -84,6 +84,14 @@ _PURPOSES = (
 )
 
 
+_REUSED = 0.004
+"""As many of the secrets have a value that others have too."""
+_A_VALUE_FOR = 2500
+"""There is one such value for as many configs."""
+_OWN_COMMON = 0.75
+"""As many of the organizations have the common key; the others inherit it."""
+
+
 class _Pattern(NamedTuple):
     """What all configs have in common whose keys differ in their number only."""
 
@@ -92,6 +100,9 @@ class _Pattern(NamedTuple):
     value: str
     integration: str | None
 
+
+_COMMON = _Pattern("wireless_prod_passphrase_", ConfigType.SECRET, "", None)
+"""The key that most scopes have; it comes after all others."""
 
 _PATTERNS = tuple(
     _Pattern(
@@ -129,6 +140,9 @@ def build_scale(
 
     Every organization is one transaction, so one that is there is whole. ``progress`` is told how
     many configs have been made, at every percent. ``single`` gives all of them to the one.
+
+    One key is nearly everywhere, one global secret is referred to from each organization, and some
+    secrets have the same value.
     """
     random = Random(seed)  # noqa: S311  values of a demo guard nothing
     make = _Maker(clock(), random, configs, progress)
@@ -184,6 +198,11 @@ class _Maker:
         self._made = 0
         # The last secret of each integration in the scope at hand.
         self._last: dict[str | None, str] = {}
+        # A global secret that every organization inherits, and whether this one refers to it.
+        self._everyones: str | None = None
+        self._refers = False
+        values = max(total // _A_VALUE_FOR, 1)
+        self._reused = [f"{random.getrandbits(160):040x}" for _ in range(values)]
         # Ids that ascend are put at the end of their index.
         self._ids = count()
         self._id_start = f"{random.getrandbits(64):016x}"
@@ -199,13 +218,21 @@ class _Maker:
         """
         start = self._random.randrange(len(_PATTERNS))
         self._last.clear()
+        self._refers = shared
         before, suffix = -1, 0
         for index in range(number):
             # Spread evenly over all patterns; where there are more configs, numbered.
             place = (index * len(_PATTERNS) + start) // number
             suffix = suffix + 1 if place == before else index % 2 if shared else 1
             before = place
-            yield self._config(_PATTERNS[place], suffix)
+            pattern = _PATTERNS[place]
+            if index == number - 1 and (shared or self._random.random() < _OWN_COMMON):
+                pattern, suffix = _COMMON, 1
+            yield self._config(pattern, suffix)
+            if shared and not suffix and self._everyones is None:
+                # Of those that no organization gets itself.
+                own = pattern.type is ConfigType.SECRET and pattern.integration is None
+                self._everyones = self._last[None] if own else None
             self._made += 1
             if self._progress is not None and self._made in (self._next, self._total):
                 self._progress(self._made)
@@ -219,6 +246,8 @@ class _Maker:
         if pattern.type is ConfigType.SECRET_REF:
             # One in five hundred refers to a secret that is gone.
             target = self._last.get(pattern.integration) if chance() < 0.998 else None
+            if not self._refers and self._everyones is not None:
+                target, self._refers = self._everyones, True
             draft = ConfigDraft(
                 key, pattern.type, value=target or f"{key}_gone", integration=pattern.integration
             )
@@ -235,8 +264,14 @@ class _Maker:
         draft = ConfigDraft(
             key,
             pattern.type,
-            secret=None if needs_value else EnteredSecret(f"{self._random.getrandbits(160):040x}"),
+            secret=None if needs_value else EnteredSecret(self._value()),
             integration=pattern.integration,
             rotate_every_days=every,
         )
         return BulkConfig(draft, self._now - timedelta(days), by)
+
+    def _value(self) -> str:
+        chance = self._random.random
+        if chance() < _REUSED:
+            return self._reused[int(chance() * len(self._reused))]
+        return f"{self._random.getrandbits(160):040x}"
