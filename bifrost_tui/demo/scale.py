@@ -103,6 +103,8 @@ class _Pattern(NamedTuple):
 
 _COMMON = _Pattern("wireless_prod_passphrase_", ConfigType.SECRET, "", None)
 """The key that most scopes have; it comes after all others."""
+_EVERYONES = _Pattern("wireless_dev_passphrase_", ConfigType.SECRET, "", None)
+"""The global secret that each organization refers to."""
 
 _PATTERNS = tuple(
     _Pattern(
@@ -198,9 +200,8 @@ class _Maker:
         self._made = 0
         # The last secret of each integration in the scope at hand.
         self._last: dict[str | None, str] = {}
-        # A global secret that every organization inherits, and whether this one refers to it.
-        self._everyones: str | None = None
-        self._refers = False
+        # Whether there is a secret for everyone, and whether the scope at hand refers to it.
+        self._is_shared = self._refers = False
         values = max(total // _A_VALUE_FOR, 1)
         self._reused = [f"{random.getrandbits(160):040x}" for _ in range(values)]
         # Ids that ascend are put at the end of their index.
@@ -218,7 +219,7 @@ class _Maker:
         """
         start = self._random.randrange(len(_PATTERNS))
         self._last.clear()
-        self._refers = shared
+        self._refers = shared or not self._is_shared
         before, suffix = -1, 0
         for index in range(number):
             # Spread evenly over all patterns; where there are more configs, numbered.
@@ -228,11 +229,9 @@ class _Maker:
             pattern = _PATTERNS[place]
             if index == number - 1 and (shared or self._random.random() < _OWN_COMMON):
                 pattern, suffix = _COMMON, 1
+            elif shared and index == (number - 2) // 2 * 2:
+                pattern, suffix, self._is_shared = _EVERYONES, 0, True
             yield self._config(pattern, suffix)
-            if shared and not suffix and self._everyones is None:
-                # Of those that no organization gets itself.
-                own = pattern.type is ConfigType.SECRET and pattern.integration is None
-                self._everyones = self._last[None] if own else None
             self._made += 1
             if self._progress is not None and self._made in (self._next, self._total):
                 self._progress(self._made)
@@ -246,8 +245,8 @@ class _Maker:
         if pattern.type is ConfigType.SECRET_REF:
             # One in five hundred refers to a secret that is gone.
             target = self._last.get(pattern.integration) if chance() < 0.998 else None
-            if not self._refers and self._everyones is not None:
-                target, self._refers = self._everyones, True
+            if not self._refers:
+                target, self._refers = f"{_EVERYONES.key}0000", True
             draft = ConfigDraft(
                 key, pattern.type, value=target or f"{key}_gone", integration=pattern.integration
             )
@@ -260,7 +259,7 @@ class _Maker:
         every = _PERIODS[int(chance() * len(_PERIODS))]
         # One in twenty is overdue.
         days = chance() * (every * 1.05 if every else 800)
-        needs_value = chance() < 0.005
+        needs_value = chance() < 0.005 and pattern is not _EVERYONES
         draft = ConfigDraft(
             key,
             pattern.type,

@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from bifrost_tui.store.access import Role, highest, role_in, seen_scopes
 from bifrost_tui.store.config_lists import due_state, type_of
 from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.dialects import unindexed
 from bifrost_tui.store.narrowing import needs_value, overdue_at, reused
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, member, organization
@@ -115,19 +116,24 @@ class Everywhere:
     ) -> tuple[ConfigLine, ...]:
         now, facts = self._context.now(), _facts(seen_scopes(connection, access))
         orders: list[ColumnElement[Any]]
+        # What is due is found through an index of its own, what needs a value through that of its
+        # scope.
+        scope_id: ColumnElement[str] = config.c.scope_id
         if what is Waiting.NEEDS_VALUE:
             wanted = needs_value(config)
             orders = [organization.c.name_folded.is_not(None), organization.c.name_folded]
         else:
             wanted = config.c.due_at <= (overdue_at(now) if what is Waiting.OVERDUE else now)
             orders = [config.c.due_at, organization.c.name_folded]
+            scope_id = unindexed(scope_id)
         query = (
             select(*_ORGANIZATION, *facts)
             .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
-            .where(wanted, organization.c.archived_at.is_(None), *_changeable(connection, access))
+            .where(wanted, organization.c.archived_at.is_(None))
+            .where(*_changeable(connection, access, scope_id))
         )
         if scope is not None:
-            query = query.where(config.c.scope_id == scope.id)
+            query = query.where(scope_id == scope.id)
         rows = connection.execute(query.order_by(*orders, config.c.key).limit(limit))
         return tuple(self._line(row, _scope(row)) for row in rows)
 
@@ -149,7 +155,7 @@ class Everywhere:
             )
         )
         if seen is not None:
-            query = query.where(config.c.scope_id.in_(sorted(seen)))
+            query = query.where(unindexed(config.c.scope_id).in_(sorted(seen)))
         groups = [
             EqualGroup(str(name)[:8], tuple(self._line(row, _scope(row)) for row in rows))
             for name, rows in groupby(connection.execute(query), lambda row: row.equal_group)
@@ -196,7 +202,9 @@ def _scope(row: Row[Any]) -> Scope:
     return GLOBAL_SCOPE if row.scope_id == GLOBAL else Scope(row.scope_id, row.name)
 
 
-def _changeable(connection: Connection, access: Access) -> list[ColumnElement[bool]]:
+def _changeable(
+    connection: Connection, access: Access, scope_id: ColumnElement[str]
+) -> list[ColumnElement[bool]]:
     """Return what narrows to the configs that an actor may change."""
     everywhere = role_in(connection, access, GLOBAL)
     own = config.c.created_by == access.actor
@@ -208,5 +216,5 @@ def _changeable(connection: Connection, access: Access) -> list[ColumnElement[bo
     roles = {row.scope_id: highest([row.role]) for row in rows}
     managed = sorted(scope for scope, role in roles.items() if role in (Role.OWNER, Role.ADMIN))
     seen = sorted(scope for scope, role in roles.items() if role is not None)
-    member_of = literal(True) if everywhere is Role.MEMBER else config.c.scope_id.in_(seen)
-    return [or_(config.c.scope_id.in_(managed), and_(own, member_of))]
+    member_of = literal(True) if everywhere is Role.MEMBER else scope_id.in_(seen)
+    return [or_(scope_id.in_(managed), and_(own, member_of))]
