@@ -54,7 +54,13 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "leave_summary", "close", id="queue.close", tooltip="Close the summary"),
+        Binding(
+            "enter",
+            "go_on",
+            "",
+            id="queue.enter",
+            tooltip="Save what is entered and go on; at the end, close the summary",
+        ),
         Binding("tab", "skip", "skip", id="queue.skip", tooltip="Leave this secret as it is"),
         Binding(
             "shift+tab",
@@ -169,7 +175,8 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
             self._notes = None
             self.set_focus(None)
             if refused := self._queue.of(Step.REFUSED):
-                self.say(f"{refused[0].line.key}: {refused[0].reason}", "error")
+                them = "it" if len(refused) == 1 else "them"
+                self.say(f"{len(refused):,} refused; shift+tab goes back to {them}.", "error")
             return
         self._notes = SecretNotes(self, self.field, item.line.scope, item.line.id)
         if item.entered is not None:
@@ -179,7 +186,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self.field.focus()
         self._show_about(item)
         if item.step is Step.REFUSED:
-            self.say(f"Not saved. {item.reason} What you entered is still here.", "error")
+            self.say(f"Not saved: {item.reason}. What you entered is still here.", "error")
         for wanted in (item, self._queue.following):
             if wanted is not None and wanted.view is None:
                 self._read(wanted)
@@ -201,7 +208,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         )
 
     def _lost(self, item: Item, error: BifrostError) -> None:
-        self._queue.refused(item, error.message, None)
+        self._queue.refused(item, _reason(error), None)
         self._redraw(item)
         if item is self._shown:
             self.say(error.message, "error")
@@ -272,12 +279,15 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
 
     def _refused(self, item: Item, error: BifrostError) -> None:
         # A conflict is shown; whoever goes back to it and saves again saves over it.
-        self._queue.refused(item, error.message, None)
+        self._queue.refused(item, _reason(error), None)
         self._redraw(item)
         if isinstance(error, ConflictError) and error.deleted:
             item.entered = None
-        self.say(f"{item.line.key}: {error.message} Go back with shift+tab.", "error")
+        if self._queue.current is not None:
+            self.say(f"{item.line.key}: {_reason(error)}. Go back with shift+tab.", "error")
         self._show()
+        if self._queue.current is None:
+            self._open(None)
 
     # What the keys do
 
@@ -287,8 +297,6 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
             return ""
         if action == "skip" and self._queue.current is None:
             return "There is nothing left to skip."
-        if action == "leave_summary" and self._queue.current is not None:
-            return "Enter a value first, or skip with Tab."
         if action == "back" and not any(
             item in self._queue.left for item in self._queue.items[: self._queue.at]
         ):
@@ -319,9 +327,18 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self._queue.back()
         self._show()
 
-    def action_leave_summary(self) -> None:
-        """Close the summary."""
-        self.action_stop()
+    def key_label(self, action: str) -> str:
+        """Say what Enter does now, for the bar of keys."""
+        if action != "go_on":
+            return ""
+        return "save, next" if self._queue.current is not None else "close"
+
+    def action_go_on(self) -> None:
+        """Close the summary; before the end, the field takes Enter itself."""
+        if self._queue.current is None:
+            self.action_stop()
+        else:
+            self.field.focus()
 
     def action_stop(self) -> None:
         """Stop; asked for twice while something is entered or being saved."""
@@ -353,5 +370,13 @@ class _Progress(Line):
         width = self.content_size.width
         full = round(width * self._share)
         return self.coloured(
-            Text.assemble(("█" * full, "$accent"), ("░" * (width - full), "$muted"))
+            Text.assemble(("━" * full, "$accent"), ("─" * (width - full), "$muted"))
         )
+
+
+def _reason(error: BifrostError) -> str:
+    """Say in few words why a save was refused."""
+    if isinstance(error, ConflictError):
+        did = "deleted" if error.deleted else "changed"
+        return f"{did} by {error.by} meanwhile"
+    return error.message.rstrip(".")

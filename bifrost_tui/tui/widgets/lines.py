@@ -140,14 +140,14 @@ class KeyBar(Line):
                 seen.add(binding.action)
                 display = self.app.get_key_display(binding)
                 more = self._more(binding.action)
-                keys.append((display, f"{binding.description}{more}", active.enabled))
+                words = f"{binding.description} {more}".strip()
+                keys.append((display, words, active.enabled))
         return keys
 
     def _more(self, action: str) -> str:
         """Return what the screen has to add to a key: how many it is for."""
         told = getattr(self.screen, "key_label", None)
-        label = told(action) if told is not None else ""
-        return f" {label}" if label else ""
+        return str(told(action)) if told is not None else ""
 
     def _rank(self, active: ActiveBinding) -> int:
         """Put Enter first, then the screen's keys, those of the field at hand, those of all."""
