@@ -10,6 +10,7 @@ from bifrost_tui.display import age, counted, shorten, visible
 from bifrost_tui.store.values import ConfigType, preview
 from bifrost_tui.store.views import (
     Attention,
+    ConfigLine,
     ConfigView,
     OrganizationView,
     ScopeCounts,
@@ -149,7 +150,7 @@ def value_text(view: ConfigView) -> Text:
     return Text(visible(shorten(shown, _VALUE_SHOWN)))
 
 
-def age_text(view: ConfigView, now: datetime) -> Text:
+def age_text(view: ConfigView | ConfigLine, now: datetime) -> Text:
     """Return a secret's age, marked where it is due, or when another config was last changed."""
     then = view.secret_changed_at if view.is_secret else view.updated_at
     if then is None:
