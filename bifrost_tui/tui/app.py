@@ -77,7 +77,7 @@ class BifrostApp(OrderedApp[int]):
             "key_across",
             "key everywhere",
             id="app.across",
-            tooltip="This key in every organization",
+            tooltip="See a config's key in every organization",
             show=False,
         ),
     ]
