@@ -27,10 +27,12 @@ from bifrost_tui.display import age, counted, visible_lines
 
 if TYPE_CHECKING:
     from bifrost_tui.store.requests import ConfigList
-    from bifrost_tui.store.views import ConfigView
+    from bifrost_tui.store.views import ConfigView, References
 
 _PAGE = 200
 _SORTED_PAGE = 20_000
+_REFERENCES = 100
+"""As many references are named; of more there is the number."""
 
 
 @click.group(cls=Group, example="bifrost-tui configs list --org Acme")
@@ -183,6 +185,8 @@ def value_text(view: ConfigView) -> str:
     """Return a value as a table shows it; for a secret its mask."""
     from bifrost_tui.store.values import preview
 
+    if view.refers_to is not None:
+        return f"-> {view.refers_to}"
     if view.value is None:
         return view.mask or ""
     return preview(view.type, view.value, cut=view.cut)
@@ -197,12 +201,15 @@ def config_object(view: ConfigView) -> dict[str, Any]:
         "type": view.type.value,
         "value": None if view.value is None else decoded(view.value),
         "mask": view.mask,
+        "refers_to": view.refers_to,
+        "dangling": view.dangling,
         "state": view.state.value,
         "scope": "global" if view.scope.is_global else "organization",
         "organization": view.scope.organization,
         "shadows": view.standing.value == "shadows",
         "integration": view.integration,
         "fingerprint": view.fingerprint,
+        "reused": view.is_reused,
         "description": view.description,
         "rotate_every_days": view.rotate_every_days,
         "secret_changed_at": _moment(view.secret_changed_at),
@@ -229,17 +236,26 @@ def _moment(moment: datetime | None) -> str | None:
 @json_option
 @for_target
 def get(target: Target, key: str, own: bool, as_json: bool) -> None:
-    """Print a config's value; of a secret, its mask and facts.
+    """Print a config's value; of a secret its mask and facts, and what refers to it.
 
     A value is written exactly, without a newline that it does not have. Only on a terminal is it
     made harmless (control characters are written out) and its line ended.
     """
+    from bifrost_tui.store.views import GLOBAL_SCOPE
+
     with target.opened() as (session, scope):
-        view = session.repository.configs.get_key(session.access, scope, key, own_only=own)
+        configs = session.repository.configs
+        view = configs.get_key(session.access, scope, key, own_only=own)
+        found = configs.references(session.access, view, within=scope, shown=_REFERENCES)
     if as_json:
-        emit_json(config_object(view))
+        uses = [
+            {"organization": None if use.scope == GLOBAL_SCOPE.name else use.scope, "key": use.key}
+            for use in found.first
+        ]
+        used = {"references": uses, "references_total": found.total} if view.is_secret else {}
+        emit_json(config_object(view) | used)
     elif view.value is None:
-        emit_facts(secret_facts(view))
+        emit_facts(secret_facts(view, found))
     else:
         _emit_value(view)
 
@@ -255,14 +271,17 @@ def _emit_value(view: ConfigView) -> None:
         emit(text.encode())
 
 
-def secret_facts(view: ConfigView) -> list[tuple[str, str]]:
-    """Say all that may be known of a secret."""
+def secret_facts(view: ConfigView, found: References) -> list[tuple[str, str]]:
+    """Say all that may be known of a secret, or of a reference to one."""
     period = counted(view.rotate_every_days, "day") if view.rotate_every_days else ""
     where = {"own": "", "inherited": ", inherited", "shadows": ", shadows the global one"}
     return [
         ("key", view.key),
         ("type", view.type.value),
         ("value", view.mask or ""),
+        ("stands for", view.refers_to or ""),
+        ("dangling", view.dangling or ""),
+        ("used by", config_changes.named_uses(found)),
         ("state", view.state.value.replace("_", " ")),
         ("scope", view.scope.name + where[view.standing.value]),
         ("integration", view.integration or ""),

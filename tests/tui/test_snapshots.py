@@ -18,6 +18,8 @@ from textual.pilot import Pilot
 from bifrost_tui.errors import BifrostError, DatabaseFullError
 from bifrost_tui.runtime.reader import Purpose, Reader
 from bifrost_tui.settings import KEY_VARIABLE, Settings, ThemeName, load_settings
+from bifrost_tui.store.bulk import BulkConfig, write_configs
+from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
@@ -598,6 +600,135 @@ for _name, _key in (
     _steps = _details(_key)
     _steps.__name__ = f"details_{_name}"
     scene(within="Acme Dental")(_steps)
+
+
+# References
+
+
+def _refer(stage: Stage) -> None:
+    """Let three references stand for secrets, one of which then goes."""
+    world = stage.world
+    acme = world.scope("Acme Dental")
+    for key, target, integration in (
+        ("billing_api_key", "stripe_api_key", "Stripe"),
+        ("error_reporting_dsn", "sentry_dsn", None),
+        ("filing_key", "court_token", None),
+        ("payment_processor_key", "stripe_api_key", "Stripe"),
+    ):
+        draft = ConfigDraft(key, ConfigType.SECRET_REF, target, integration=integration)
+        write_configs(world.repository, BOB, acme, [BulkConfig(draft)])
+
+
+@scene(within="Acme Dental")
+async def references(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+
+
+@scene(within="Acme Dental")
+async def references_dangling(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("filing_key")
+
+
+@scene()
+async def organizations_dangling(stage: Stage) -> None:
+    _refer(stage)
+    await settled(stage.pilot)
+    await stage.press("f5", "down")
+
+
+@scene(within="Acme Dental")
+async def details_used(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def details_reference(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("billing_api_key")
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def details_dangling(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("filing_key")
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def add_reference(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("a")
+    await stage.write("key", "billing_api_key")
+    await choose(stage.pilot, "type", "secret_ref")
+    await go_to_field(stage.pilot, "value-secret_ref")
+
+
+@scene(within="Acme Dental")
+async def add_reference_bound(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("a")
+    await stage.write("key", "billing_api_key")
+    await choose(stage.pilot, "type", "secret_ref")
+    await stage.write("integration", "Stripe")
+    await stage.press("up")
+    await write(stage.pilot, "str")
+    await stage.press("down")
+
+
+@scene(within="Acme Dental")
+async def add_reference_refused(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("a")
+    await stage.write("key", "billing_api_key")
+    await choose(stage.pilot, "type", "secret_ref")
+    await stage.write("value-secret_ref", "depot")
+    await stage.press("ctrl+s")
+
+
+@scene(within="Acme Dental")
+async def delete_referenced(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+    await stage.press("d")
+
+
+@scene(within="Acme Dental")
+async def rename_referenced(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+    await stage.press("e")
+    await stage.write("key", "_2")
+    await stage.press("ctrl+s")
+
+
+@scene(within="Acme Dental")
+async def partial_mask(stage: Stage) -> None:
+    world = stage.world
+    view = world.view("Acme Dental", "stripe_api_key")
+    draft = ConfigDraft(view.key, view.type, integration="Stripe", partial_mask=True)
+    asked = world.repository.configs.edit(BOB, view, draft)
+    world.repository.configs.rotate(BOB, asked, EnteredSecret("sk-pNOBODY-nobody-z789"))
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+
+
+@scene(within="Acme Dental")
+async def edit_partial_mask(stage: Stage) -> None:
+    await stage.go_to("stripe_api_key")
+    await stage.press("e")
+    await choose(stage.pilot, "partial_mask", "first and last four, from the next value")
 
 
 @scene(within="Acme Dental")

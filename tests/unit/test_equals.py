@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from bifrost_tui.crypto.cipher import DatabaseRoot
 from bifrost_tui.errors import AlreadyExistsError
-from bifrost_tui.store.bulk import BulkConfig, Deed, replay, write_configs
+from bifrost_tui.store.bulk import BulkConfig, write_configs
 from bifrost_tui.store.entered import EnteredSecret
+from bifrost_tui.store.replay import Deed, replay
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
