@@ -96,6 +96,28 @@ class Everywhere:
                 found.append(KeyLine(scope, standing, self._line(row, scope)))
         return tuple(found)
 
+    def keys(self, access: Access, begun: str, limit: int = 8) -> tuple[str, ...]:
+        """Return the first keys that begin like this, each once: suggestions while one is typed."""
+        return self._context.database.read(lambda c: self._keys(c, access, begun, limit))
+
+    def _keys(
+        self, connection: Connection, access: Access, begun: str, limit: int
+    ) -> tuple[str, ...]:
+        key, seen = config.c.key, seen_scopes(connection, access)
+        query = (
+            select(key)
+            .distinct()
+            .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
+            # No key holds a character beyond these.
+            .where(key >= begun, key < f"{begun}~", organization.c.archived_at.is_(None))
+            .order_by(key)
+            .limit(limit)
+        )
+        if seen is not None:
+            told = sorted({*seen, GLOBAL}) if seen else []
+            query = query.where(config.c.scope_id.in_(told))
+        return tuple(connection.scalars(query))
+
     def waiting(
         self, access: Access, what: Waiting, scope: Scope | None = None, *, limit: int = 10_000
     ) -> tuple[ConfigLine, ...]:

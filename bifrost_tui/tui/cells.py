@@ -153,7 +153,7 @@ def value_text(view: ConfigView) -> Text:
     return Text(visible(shorten(shown, _VALUE_SHOWN)))
 
 
-def age_text(view: ConfigView, now: datetime) -> Text:
+def age_text(view: ConfigView | ConfigLine, now: datetime) -> Text:
     """Return a secret's age, marked where it is due, or when another config was last changed."""
     then = view.secret_changed_at if view.is_secret else view.updated_at
     if then is None:

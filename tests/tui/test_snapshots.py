@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.tui.app import BifrostApp
-from tests.support import ALICE, BOB, KEY, OTHER_KEY
+from tests.support import ALICE, BOB, KEY, OTHER_KEY, secret
 from tests.tui.screens_support import (
     OLD,
     PEM,
@@ -807,6 +808,65 @@ async def queue_everywhere(stage: Stage) -> None:
     await stage.press("ctrl+p")
     await write(stage.pilot, "overdue in every")
     await stage.press("enter")
+
+
+# One key in every organization
+
+
+def _keep_everywhere(world: World, key: str, *, in_global: bool = False) -> None:
+    """Keep a secret of one key in several organizations, in two of them with the same value."""
+    now, configs = world.clock.now, world.repository.configs
+    for days, actor, name, value in (
+        *((200, ALICE, "Global", f"{TYPED}-global"), (131, BOB, "Bright Logistics", TYPED)),
+        *((95, BOB, "Coastal Realty", TYPED), (1, ALICE, "Acme Dental", SHARED)),
+    ):
+        if name != "Global" or in_global:
+            world.clock.now = now - timedelta(days=days)
+            draft = secret(key, value, integration="Backup", rotate_every_days=90)
+            configs.add(actor, world.scope(name), draft)
+    world.clock.now = now
+
+
+async def _open_across(stage: Stage, key: str) -> None:
+    await settled(stage.pilot)
+    await stage.press("K")
+    await write(stage.pilot, key)
+    await stage.press("enter")
+
+
+@scene()
+async def ask_key(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("K")
+    await write(stage.pilot, "s")
+
+
+@scene()
+async def ask_key_error(stage: Stage) -> None:
+    await _open_across(stage, "sttripe")
+
+
+@scene()
+async def key_across(stage: Stage) -> None:
+    _keep_everywhere(stage.world, "backup_key")
+    await _open_across(stage, "backup_key")
+    await stage.press("down")
+
+
+@scene()
+async def key_across_marked_filtered(stage: Stage) -> None:
+    _keep_everywhere(stage.world, "backup_key", in_global=True)
+    await _open_across(stage, "backup_key")
+    await stage.press("slash")
+    await write(stage.pilot, "is:overdue")
+    await stage.press("enter", "asterisk", "down")
+
+
+@scene(within="Acme Dental")
+async def key_across_plain(stage: Stage) -> None:
+    """From the list of configs, of a key that is no secret; a key that does nothing says why."""
+    await stage.go_to("smtp_host")
+    await stage.press("K", "down", "space")
 
 
 # The pictures

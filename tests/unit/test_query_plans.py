@@ -219,7 +219,7 @@ def test_what_waits_is_found_through_an_index_of_it(
         ("is:dangling", "ix_config_refers_to"),
         ("is:reused", "ix_config_equal_group"),
         ("is:needs-value", "ix_config_needs_value"),
-        ("integration:stripe", "uq_config_scope_id_key"),
+        ("integration:stripe", "ix_config_integration"),
     ],
 )
 def test_a_state_is_looked_for_along_its_index(
