@@ -97,7 +97,7 @@ class ConfigRotations(ConfigRows):
         again = "makes and hands over another value" if generated else "hands the value over again"
         raise UnsavedHandoverError(
             f"The command has taken a value of {view.key} that could not be saved: the two sides"
-            f" differ now. {why} Then rotate it once more: that {again}."
+            f" differ now. {why} Rotate it once more when it can be saved: that {again}."
         )
 
     def _rehearsed(

@@ -42,8 +42,8 @@ _GRACE = 1.0
 """Seconds that a command has to end by itself once it is told to."""
 
 _UNCLEAR = (
-    " Nothing was saved: the old value stays. Where the command has passed the new one on already,"
-    " the two sides differ: mend it, and rotate once more."
+    " Nothing was saved. Where the command has passed the value on already, the two sides differ:"
+    " mend what failed, and rotate once more."
 )
 
 

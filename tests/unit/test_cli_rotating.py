@@ -201,20 +201,16 @@ def test_the_value_is_in_no_argument_and_no_environment(acme: Cli) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_command_too(acme: Cli, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "bifrost_tui", "configs", "rotate", "KEY", *AT),
-            *("--generate", "40", "--to", "cat >/dev/null; echo $$; exec sleep 300"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    child = int(process.stderr.readline())
-    process.send_signal(number)
-    rest = process.stderr.read()
-    assert process.wait(30) == 128 + number
+    command = [sys.executable, "-m", "bifrost_tui", "configs", "rotate", "KEY", *AT]
+    command += ["--generate", "40", "--to", "cat >/dev/null; echo $$; exec sleep 300"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        child = int(process.stderr.readline())
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + number
     assert "The command was stopped. Nothing was saved" in rest
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
