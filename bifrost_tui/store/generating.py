@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from string import ascii_letters, digits
 
 from bifrost_tui.errors import InvalidInputError
@@ -48,6 +47,8 @@ def generated(length: int = USUAL_LENGTH, alphabet: str = USUAL_ALPHABET) -> Ent
             f" takes {needed} or more.",
             field="length",
         )
+    import secrets
+
     return EnteredSecret("".join(secrets.choice(characters) for _ in range(length)))
 
 

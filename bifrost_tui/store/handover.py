@@ -212,6 +212,9 @@ class _Run:
             self._process.wait()
 
     def _ended(self) -> bool:
+        if not hasattr(os, "waitid"):
+            # Python on macOS before 3.13.
+            return self._process.poll() is not None
         # It is not reaped yet: until then its number, and that of its group, is its own.
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None

@@ -319,6 +319,15 @@ def test_a_command_is_stopped_with_all_that_it_started(trap: str) -> None:
     assert all(gone(number) for number in numbers)
 
 
+def test_a_system_that_cannot_wait_without_reaping_does_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "waitid")
+    assert given_to("cat >/dev/null; echo done") == "done\n"
+    assert refused("exit 3")[0].code == 3
+    test_a_command_is_stopped_with_all_that_it_started("")
+
+
 def test_a_command_that_is_not_wanted_any_more_is_not_run(folder: Path) -> None:
     stop = Stop()
     stop.stop()
