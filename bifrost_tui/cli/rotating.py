@@ -109,9 +109,10 @@ def rotate(
     It is read from standard input, byte for byte; where that is a terminal, it is asked for without
     an echo, and a paste is taken whole. With --generate it is made, and nobody sees it.
 
-    With --to a shell runs COMMAND, which gets the value on its standard input and then its end. It
-    has no terminal. What it writes goes to standard error without the value in it. If it fails,
-    nothing is saved. COMMAND stands in the process list: write no secret into it.
+    With --to a shell runs COMMAND, which gets the value on its standard input: no newline is added,
+    and then the input ends. It has no terminal. What it writes goes to standard error without the
+    value in it. If it fails, nothing is saved. COMMAND stands in the process list: write no secret
+    into it.
     """
     if value is not None:
         raise click.UsageError(NO_ARGUMENT)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 
 from bifrost_tui.errors import CommandError, HandoverError
-from bifrost_tui.scrubbing.scrubber import Scrubber
+from bifrost_tui.scrubbing.scrubber import ScrubbedStream, Scrubber
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 
 LIMIT = 300.0
@@ -93,10 +93,13 @@ def hand_over(entered: EnteredSecret, handover: Handover) -> None:
         HandoverError: it failed, did not read the whole value, took too long or was stopped.
 
     """
+    # Before the command runs: of a long value this takes a while. The value itself stands in no
+    # frame that an error comes through.
+    stream = _scrubbed(entered)
     with _pipe() as (value_in, value_out), _pipe() as (words_in, words_out):
         process = _started(handover, value_in, words_out)
         words_out.close()
-        run = _Run(process, handover, entered, (value_in, value_out), words_in)
+        run = _Run(process, handover, stream, entered, (value_in, value_out), words_in)
         try:
             run.to_the_end()
         finally:
@@ -104,6 +107,12 @@ def hand_over(entered: EnteredSecret, handover: Handover) -> None:
     problem = run.problem()
     if problem:
         raise HandoverError(problem + _UNCLEAR, code=run.code)
+
+
+def _scrubbed(entered: EnteredSecret) -> ScrubbedStream | None:
+    """Return what takes the value out of a text; nothing where it is too short to be found."""
+    scrubber = Scrubber()
+    return scrubber.stream() if scrubber.add(entered_bytes(entered).decode("utf-8")) else None
 
 
 @contextmanager
@@ -145,20 +154,19 @@ class _Run:
         self,
         process: subprocess.Popen[bytes],
         handover: Handover,
+        stream: ScrubbedStream | None,
         entered: EnteredSecret,
-        value: tuple[FileIO, FileIO],
+        ends: tuple[FileIO, FileIO],
         words: FileIO,
     ) -> None:
-        data = entered_bytes(entered)
-        scrubber = Scrubber()
-        self._stream = scrubber.stream() if scrubber.add(data.decode("utf-8")) else None
+        self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._process = process
         self._handover = handover
         # Our reading end stays open: what is left in the pipe at the end was not taken.
-        self._unread, self._sink = value
+        self._unread, self._sink = ends
         self._words = words
-        self._waiting = memoryview(data)
+        self._waiting = memoryview(entered_bytes(entered))
         self._began = self._last = time.monotonic()
         self._paused = False
         self._told_to_end: float | None = None
@@ -196,7 +204,7 @@ class _Run:
         code = self._process.returncode
         self.code = code
         if code < 0:
-            return f"The command was ended by {_name(-code)}."
+            return f"The command was ended by {_name(-code) or f'signal {-code}'}."
         if code > 128 and (signal_name := _name(code - 128)):
             return f"The command failed with exit code {code}, as after {signal_name}."
         if code:

@@ -166,6 +166,8 @@ def test_a_command_that_is_not_there_is_named_by_the_shell() -> None:
 def test_a_signal_is_named() -> None:
     error, _ = refused("cat >/dev/null; kill -KILL $$")
     assert (error.code, "ended by SIGKILL" in error.message) == (-9, True)
+    error, _ = refused("cat >/dev/null; kill -35 $$")
+    assert (error.code, "ended by signal 35" in error.message) == (-35, True)
     error, _ = refused("cat >/dev/null; sh -c 'kill -SEGV $$'; exit $?")
     assert error.code == 139
     assert "exit code 139, as after SIGSEGV" in error.message
@@ -393,6 +395,20 @@ def test_hand_over_leaves_no_file_open() -> None:
             except HandoverError:
                 continue
     assert count() == before
+
+
+@pytest.mark.parametrize("command", ["exit 3", "", "a\0b", "echo raise; cat >/dev/null"])
+def test_no_frame_of_an_error_holds_the_value(command: str) -> None:
+    def told(text: str) -> None:
+        raise CommandError(text)
+
+    with pytest.raises(CommandError) as caught:
+        hand_over(EnteredSecret(VALUE), Handover(command, told))
+    traceback, seen = caught.value.__traceback__, 0
+    while traceback is not None:
+        assert VALUE not in repr(traceback.tb_frame.f_locals)
+        seen, traceback = seen + 1, traceback.tb_next
+    assert seen > 1
 
 
 def test_nothing_shows_the_value_or_the_command() -> None:
