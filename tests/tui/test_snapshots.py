@@ -504,6 +504,32 @@ async def rotated(stage: Stage) -> None:
     await stage.press("enter")
 
 
+@scene(within="Acme Dental")
+async def generate_start(stage: Stage) -> None:
+    await stage.go_to("stripe_webhook_secret")
+    await stage.press("r", "ctrl+g")
+
+
+@scene(within="Acme Dental")
+async def generate_refused(stage: Stage) -> None:
+    await generate_start(stage)
+    await stage.press("backspace", "backspace", "9", "enter")
+
+
+@scene(within="Acme Dental")
+async def generate_failed(stage: Stage) -> None:
+    await generate_start(stage)
+    command = "v=$(cat); echo 'setting the key at Stripe'; echo \"sent: $v\"; echo refused; exit 3"
+    await stage.write("command", command)
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def generate_entered_already(stage: Stage) -> None:
+    await rotate_entered(stage)
+    await stage.press("ctrl+g")
+
+
 # Another operator came between
 
 
