@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
 from textual import on
-from textual.binding import BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
 
@@ -94,6 +95,21 @@ class DataScreen(Screen[ScreenResultType]):
     def why_not(self, action: str) -> str:
         """Say why a greyed key does nothing here; screens know their own."""
         return ""
+
+    def key_words(self, action: str, words: str) -> str:
+        """Return what a key is called now; screens know where that changes."""
+        return words
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that work here, each called as it is now."""
+        found = super().active_bindings
+        for key, active in found.items():
+            binding = active.binding
+            words = self.key_words(binding.action.rpartition(".")[2], binding.description)
+            if words != binding.description:
+                found[key] = active._replace(binding=replace(binding, description=words))
+        return found
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey a key out where there is a reason."""

@@ -20,7 +20,7 @@ from bifrost_tui.store.views import (
 from bifrost_tui.tui.widgets.paged_table import Column
 
 CONFIG_COLUMNS = (
-    Column("mark", "", 1),
+    Column("mark", "", 1, gap=1),
     Column("key", "Key", 20, grow=3, max_width=48),
     Column("type", "Type", 7),
     Column("value", "Value", 14, grow=2, max_width=60),

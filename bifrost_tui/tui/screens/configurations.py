@@ -85,7 +85,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             "sort",
             show=False,
             id="configs.sort",
-            tooltip="Order the list by key, integration, age, or what is due first",
+            tooltip="Order by key, by integration, by age, by what is due",
         ),
         Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
     ]

@@ -6,14 +6,13 @@ From here marked ones go into the rotation queue.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
 from textual import getters, on
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from bifrost_tui.display import counted, visible
@@ -171,15 +170,9 @@ class KeyAcrossScreen(DataScreen[None]):
 
     # Marks
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys that work here; that of the queue says how many are marked."""
-        found = super().active_bindings
-        queue = found.get("R")
-        if queue is not None and self._marked:
-            told = replace(queue.binding, description=f"queue {len(self._marked):,}")
-            found["R"] = queue._replace(binding=told)
-        return found
+    def key_words(self, action: str, words: str) -> str:
+        """Say for how many secrets the queue is."""
+        return f"{words} {len(self._marked):,}" if action == "queue" and self._marked else words
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""

@@ -44,7 +44,7 @@ class MarkedList(DataScreen[None]):
             "mark range",
             show=False,
             id="configs.mark_range",
-            tooltip="Mark the secrets from the one marked last to this one",
+            tooltip="Mark all from the one marked last to this one",
         ),
         Binding(
             "asterisk",
@@ -53,7 +53,7 @@ class MarkedList(DataScreen[None]):
             show=False,
             key_display="*",
             id="configs.mark_all",
-            tooltip="Mark every secret of the list as it is filtered; again takes all marks away",
+            tooltip="Mark all secrets of the filtered list; again: none",
         ),
     ]
 
@@ -66,9 +66,9 @@ class MarkedList(DataScreen[None]):
         """Read the list again."""
         raise NotImplementedError
 
-    def key_label(self, action: str) -> str:
-        """Say how many secrets a key is for, where the bar of keys shows it."""
-        return f"{len(self.marks):,}" if action == "queue" and len(self.marks) else ""
+    def key_words(self, action: str, words: str) -> str:
+        """Say for how many secrets the queue is."""
+        return f"{words} {len(self.marks):,}" if action == "queue" and len(self.marks) else words
 
     def why_not_mark(self, action: str, view: ConfigView | None) -> str:
         """Say why the secret under the cursor cannot be marked or queued."""

@@ -28,7 +28,7 @@ from bifrost_tui.tui.widgets.secret_field import SecretField
 from bifrost_tui.tui.widgets.text_block import TextBlock
 
 _COLUMNS = (
-    Column("step", "", 1),
+    Column("step", "", 1, gap=1),
     Column("organization", "Organization", 16, grow=2, max_width=30),
     Column("key", "Key", 20, grow=3, max_width=40),
     Column("said", "", 22, grow=3),
@@ -57,7 +57,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         Binding(
             "enter",
             "go_on",
-            "",
+            "save, next",
             id="queue.enter",
             tooltip="Save what is entered and go on; at the end, close the summary",
         ),
@@ -327,11 +327,9 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self._queue.back()
         self._show()
 
-    def key_label(self, action: str) -> str:
-        """Say what Enter does now, for the bar of keys."""
-        if action != "go_on":
-            return ""
-        return "save, next" if self._queue.current is not None else "close"
+    def key_words(self, action: str, words: str) -> str:
+        """Say what Enter does now."""
+        return "close" if action == "go_on" and self._queue.current is None else words
 
     def action_go_on(self) -> None:
         """Close the summary; before the end, the field takes Enter itself."""
