@@ -184,6 +184,10 @@ class ConflictError(BifrostError):
         self.deleted = deleted
 
 
+class DanglingReferenceError(BifrostError):
+    """A reference stands for a secret that is not there, or that is no secret."""
+
+
 class SecretUnreadableError(BifrostError):
     """A secret is there and no master key at hand opens it."""
 

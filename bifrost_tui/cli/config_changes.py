@@ -19,10 +19,10 @@ from bifrost_tui.cli.options import for_target, key_argument
 from bifrost_tui.cli.output import say
 from bifrost_tui.cli.session import Session, Target
 from bifrost_tui.display import counted
-from bifrost_tui.errors import ConfigNotFoundError, InvalidInputError
+from bifrost_tui.errors import ConfigNotFoundError, InvalidInputError, ReferencedError
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType, checked_key, editable
-from bifrost_tui.store.views import ConfigView, Scope, Standing
+from bifrost_tui.store.views import ConfigView, References, Scope, Standing
 
 if TYPE_CHECKING:
     from bifrost_tui.store.entered import EnteredSecret
@@ -42,6 +42,7 @@ class _Facts:
     description: str | None
     integration: str | None
     rotate_every_days: int | None
+    partial_mask: bool | None = None
 
 
 @click.command(
@@ -50,7 +51,8 @@ class _Facts:
     example="bifrost-tui configs set RETRY_LIMIT --org Acme --type int --value 5\n"
     "bifrost-tui configs set STRIPE_KEY --org Acme --type secret --rotate-every 90\n"
     "bifrost-tui configs set TLS_KEY --org Acme --type secret < server.key\n"
-    "bifrost-tui configs set STRIPE_KEY --org Acme --no-value --integration stripe",
+    "bifrost-tui configs set STRIPE_KEY --org Acme --no-value --integration stripe\n"
+    "bifrost-tui configs set BILLING_KEY --org Acme --type secret_ref --value STRIPE_KEY",
 )
 @key_argument
 @click.option(
@@ -59,7 +61,11 @@ class _Facts:
     type=click.Choice([kind.value for kind in ConfigType]),
     help="Needed for a new config; an existing one keeps its type.",
 )
-@click.option("--value", metavar="V", help="The value; never for a secret.")
+@click.option(
+    "--value",
+    metavar="V",
+    help="The value; never for a secret. Of a secret_ref: the key of the secret it stands for.",
+)
 @click.option(
     "--no-value",
     is_flag=True,
@@ -74,6 +80,11 @@ class _Facts:
     metavar="DAYS",
     help="Days after which a secret has to be rotated; 0 for never.",
 )
+@click.option(
+    "--partial-mask/--no-partial-mask",
+    default=None,
+    help="Whether a secret's mask shows its first and last four characters, from its next value.",
+)
 @for_target
 def set_config(
     target: Target,
@@ -84,6 +95,7 @@ def set_config(
     description: str | None,
     integration: str | None,
     rotate_every_days: int | None,
+    partial_mask: bool | None,
 ) -> None:
     """Add a config, or change it: what is not given stays as it is.
 
@@ -95,12 +107,14 @@ def set_config(
         raise click.UsageError(NO_ARGUMENT)
     if value is not None and no_value:
         raise click.UsageError("Give either --value or --no-value.")
-    facts = _Facts(description, integration, rotate_every_days)
+    facts = _Facts(description, integration, rotate_every_days, partial_mask)
     with target.opened() as (session, scope):
         old = _existing(session, scope, checked_key(key))
         wanted = _wanted_type(key, kind, old)
         if wanted is not ConfigType.SECRET and rotate_every_days:
             raise click.UsageError(f"Only a secret is rotated, and {key} is to be {wanted}.")
+        if wanted is not ConfigType.SECRET and partial_mask:
+            raise click.UsageError(f"Only a secret has a mask, and {key} is to be {wanted}.")
         if wanted is ConfigType.SECRET:
             if value is not None:
                 raise click.UsageError(NO_ARGUMENT)
@@ -143,9 +157,10 @@ def _plain_value(
     if no_value or from_terminal():
         if old is None:
             raise click.UsageError(f"{key} is new here: give --value, or pipe the value.")
-        if old.type is not wanted or old.value is None:
+        text = _text_of(old)
+        if old.type is not wanted or text is None:
             _needs_value(key, old, wanted)
-        return editable(old.type, old.value)
+        return text
     text = piped_text()
     if not text:
         # A pipe that failed is empty too, and must not empty what is there.
@@ -155,6 +170,13 @@ def _plain_value(
             field="value",
         )
     return text
+
+
+def _text_of(view: ConfigView) -> str | None:
+    """Return a plain value as it is entered, and the key that a reference stands for."""
+    if view.is_reference:
+        return view.refers_to
+    return None if view.value is None else editable(view.type, view.value)
 
 
 def _draft(
@@ -177,6 +199,9 @@ def _draft(
         integration=_kept(facts.integration, old.integration if old else None),
         description=_kept(facts.description, old.description if old else "") or "",
         rotate_every_days=period or None,
+        partial_mask=(old is not None and old.partial_mask)
+        if facts.partial_mask is None
+        else facts.partial_mask,
     )
 
 
@@ -229,19 +254,35 @@ def own_config(session: Session, scope: Scope, key: str) -> ConfigView:
 
 
 @click.command(
-    "rename", cls=Command, example="bifrost-tui configs rename STRIPE STRIPE_KEY --org Acme"
+    "rename",
+    cls=Command,
+    example="bifrost-tui configs rename STRIPE STRIPE_KEY --org Acme --carry-references",
 )
 @key_argument
 @click.argument("new", metavar="NEW")
+@click.option(
+    "--carry-references/--leave-references",
+    "carry",
+    default=None,
+    help="Whether references to the secret follow it to its new key.",
+)
 @for_target
-def rename(target: Target, key: str, new: str) -> None:
-    """Give a config another key; its value and its facts stay."""
+def rename(target: Target, key: str, new: str, carry: bool | None) -> None:
+    """Give a config another key; its value and its facts stay.
+
+    Where references stand for it, say what becomes of them; without a word they are named, and
+    nothing is changed.
+    """
     with target.opened() as (session, scope):
         view = own_config(session, scope, key)
-        text = None if view.value is None else editable(view.type, view.value)
         facts = _Facts(None, None, None)
-        draft = _draft(checked_key(new), view.type, view, facts, text=text)
-        session.repository.configs.edit(session.access, view, draft)
+        draft = _draft(checked_key(new), view.type, view, facts, text=_text_of(view))
+        try:
+            session.repository.configs.edit(session.access, view, draft, carry_references=carry)
+        except ReferencedError as error:
+            raise InvalidInputError(
+                f"{error.message} Say --carry-references or --leave-references.", field="key"
+            ) from None
     say(f"Renamed {key} to {new} in {scope.name}.")
 
 
@@ -273,10 +314,19 @@ def _consequence(session: Session, scope: Scope, view: ConfigView) -> str:
     told = f"This deletes {view.key} ({view.type}) in {scope.name} for good."
     affected = session.repository.configs.dependents(session.access, view)
     if affected.inherits_instead:
-        return f"{told} {scope.name} then inherits the global {view.key}."
-    if affected.inheritors:
-        return f"{told} {counted(affected.inheritors, 'organization')} will miss it."
+        told += f" {scope.name} then inherits the global {view.key}."
+    elif affected.inheritors:
+        told += f" {counted(affected.inheritors, 'organization')} will miss it."
+    if affected.references.total:
+        fate = "will dangle" if affected.references_dangle else "will stand for the global one"
+        told += f" References that {fate}: {named_uses(affected.references)}."
     return told
+
+
+def named_uses(found: References) -> str:
+    """Name what refers to a secret: the first few, and the number of the others."""
+    names = ", ".join(f"{use.key} in {use.scope}" for use in found.first)
+    return f"{names} and {found.more:,} more" if found.more else names
 
 
 def _agreed(told: str, view: ConfigView) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bifrost_tui.cli import config_changes, rotating
+from bifrost_tui.cli import config_changes, everywhere, rotating
 from bifrost_tui.cli.base import FOUND, Group
-from bifrost_tui.cli.options import for_target, json_option, key_argument
+from bifrost_tui.cli.options import for_target, for_target_or_all, json_option, key_argument
 from bifrost_tui.cli.output import (
     emit,
     emit_facts,
@@ -27,9 +27,12 @@ from bifrost_tui.display import age, counted, visible_lines
 
 if TYPE_CHECKING:
     from bifrost_tui.store.requests import ConfigList
-    from bifrost_tui.store.views import ConfigView
+    from bifrost_tui.store.views import ConfigView, References
 
 _PAGE = 200
+_SORTED_PAGE = 20_000
+_REFERENCES = 100
+"""As many references are named; of more there is the number."""
 
 
 @click.group(cls=Group, example="bifrost-tui configs list --org Acme")
@@ -50,7 +53,8 @@ configs.add_command(config_changes.delete)
     "list",
     example="bifrost-tui configs list --org Acme --filter 'stripe type:secret is:overdue'\n"
     "bifrost-tui configs list --org Acme --json | jq -r '.[].key'\n"
-    "bifrost-tui configs list --org Acme --due || echo 'something has to be rotated'",
+    "bifrost-tui configs list --org Acme --due || echo 'something has to be rotated'\n"
+    "bifrost-tui configs list --all-orgs --key STRIPE_KEY",
 )
 @click.option("--own", is_flag=True, help="Leave out what is inherited from global.")
 @click.option(
@@ -61,20 +65,55 @@ configs.add_command(config_changes.delete)
     help="Words of the key, type:, is: and integration:, as in the screens.",
 )
 @click.option("--due", is_flag=True, help="Only secrets due or overdue; ends with 3 if any is.")
+@click.option("--overdue", is_flag=True, help="Only overdue secrets; ends with 3 if any is.")
+@click.option("--needs-value", is_flag=True, help="Only secrets without a value.")
+@click.option("--reused", is_flag=True, help="Only secrets whose value another has too.")
+@click.option("--key", metavar="KEY", help="With --all-orgs: how this key stands in each.")
+@click.option(
+    "--sort",
+    type=click.Choice(("key", "integration", "age", "due")),
+    help="What comes first; age: the oldest value.",
+)
 @json_option
-@for_target
-def list_configs(target: Target, own: bool, text: str, due: bool, as_json: bool) -> int:
+@for_target_or_all
+def list_configs(
+    target: Target | None,
+    own: bool,
+    text: str,
+    key: str | None,
+    sort: str | None,
+    as_json: bool,
+    **states: bool,
+) -> int:
     """List configs, with a mask for every secret.
 
     Of an organization the effective ones are listed: its own, and the global ones that it inherits.
     On a terminal, values are shortened to fit; into a pipe they are written whole, a row a line.
+
+    With --all-orgs, one of --due, --overdue, --needs-value, --reused and --key says what is looked
+    for in every organization; of what waits for a new value, only secrets that are yours to change.
     """
+    wanted = [name for name, is_wanted in states.items() if is_wanted]
+    if target is None:
+        if own or text or sort:
+            raise click.UsageError("--own, --filter and --sort are for one organization.")
+        return everywhere.list_everywhere(wanted, key, as_json=as_json)
+    if key is not None:
+        raise click.UsageError(
+            "--key is for --all-orgs. Use `configs get KEY`, or --filter with words of the key."
+        )
+    return _list_one(target, own, text, wanted, sort or "key", as_json=as_json)
+
+
+def _list_one(
+    target: Target, own: bool, text: str, states: list[str], sort: str, *, as_json: bool
+) -> int:
     from bifrost_tui.errors import InvalidInputError
-    from bifrost_tui.store.filters import parse_filter
+    from bifrost_tui.store.filters import Order, parse_filter
     from bifrost_tui.store.requests import ConfigList
 
     try:
-        narrowed = parse_filter(f"{text} is:due" if due else text)
+        narrowed = parse_filter(" ".join([text, *(f"is:{state}" for state in states)]))
     except InvalidInputError as error:
         raise click.BadParameter(error.message, param_hint="--filter") from None
     found = 0
@@ -85,7 +124,7 @@ def list_configs(target: Target, own: bool, text: str, due: bool, as_json: bool)
             yield view
 
     with target.opened() as (session, scope):
-        wanted = ConfigList(scope, narrowed, own_only=own)
+        wanted = ConfigList(scope, narrowed, own_only=own, order=Order(sort))
         # Only a terminal has no use for the whole of a long value.
         views = counting(_views(session, wanted, whole=as_json or not to_terminal()))
         if as_json:
@@ -93,16 +132,20 @@ def list_configs(target: Target, own: bool, text: str, due: bool, as_json: bool)
         else:
             _emit_configs(views, session.repository.clock())
             if not found:
-                say("Nothing is due." if due else "There is no config here that fits.")
-    return FOUND if due and found else 0
+                only = states[0] if len(states) == 1 else ""
+                say(everywhere.NONE.get(only, "There is no config here that fits."))
+    return FOUND if found and not everywhere.CHECKS.isdisjoint(states) else 0
 
 
 def _views(session: Session, wanted: ConfigList, *, whole: bool) -> Iterator[ConfigView]:
     """Return the lines of a list, a page at a time, each page sought by the last key before it."""
+    from bifrost_tui.store.filters import Order
     from bifrost_tui.store.views import Anchor
 
     configs, access = session.repository.configs, session.access
-    rows = configs.page(access, wanted, offset=0, limit=_PAGE, whole_values=whole).rows
+    # In an order that no index has, each page is sorted anew.
+    limit = _PAGE if wanted.order is Order.KEY else _SORTED_PAGE
+    rows = configs.page(access, wanted, offset=0, limit=limit, whole_values=whole).rows
     count = 0
     while rows:
         yield from rows
@@ -113,7 +156,7 @@ def _views(session: Session, wanted: ConfigList, *, whole: bool) -> Iterator[Con
             access,
             wanted,
             offset=count - 1,
-            limit=_PAGE + 1,
+            limit=limit + 1,
             anchor=Anchor(count - 1, last),
             whole_values=whole,
         ).rows
@@ -142,6 +185,8 @@ def value_text(view: ConfigView) -> str:
     """Return a value as a table shows it; for a secret its mask."""
     from bifrost_tui.store.values import preview
 
+    if view.refers_to is not None:
+        return f"-> {view.refers_to}"
     if view.value is None:
         return view.mask or ""
     return preview(view.type, view.value, cut=view.cut)
@@ -156,12 +201,15 @@ def config_object(view: ConfigView) -> dict[str, Any]:
         "type": view.type.value,
         "value": None if view.value is None else decoded(view.value),
         "mask": view.mask,
+        "refers_to": view.refers_to,
+        "dangling": view.dangling,
         "state": view.state.value,
         "scope": "global" if view.scope.is_global else "organization",
         "organization": view.scope.organization,
         "shadows": view.standing.value == "shadows",
         "integration": view.integration,
         "fingerprint": view.fingerprint,
+        "reused": view.is_reused,
         "description": view.description,
         "rotate_every_days": view.rotate_every_days,
         "secret_changed_at": _moment(view.secret_changed_at),
@@ -188,17 +236,26 @@ def _moment(moment: datetime | None) -> str | None:
 @json_option
 @for_target
 def get(target: Target, key: str, own: bool, as_json: bool) -> None:
-    """Print a config's value; of a secret, its mask and facts.
+    """Print a config's value; of a secret its mask and facts, and what refers to it.
 
     A value is written exactly, without a newline that it does not have. Only on a terminal is it
     made harmless (control characters are written out) and its line ended.
     """
+    from bifrost_tui.store.views import GLOBAL_SCOPE
+
     with target.opened() as (session, scope):
-        view = session.repository.configs.get_key(session.access, scope, key, own_only=own)
+        configs = session.repository.configs
+        view = configs.get_key(session.access, scope, key, own_only=own)
+        found = configs.references(session.access, view, within=scope, shown=_REFERENCES)
     if as_json:
-        emit_json(config_object(view))
+        uses = [
+            {"organization": None if use.scope == GLOBAL_SCOPE.name else use.scope, "key": use.key}
+            for use in found.first
+        ]
+        used = {"references": uses, "references_total": found.total} if view.is_secret else {}
+        emit_json(config_object(view) | used)
     elif view.value is None:
-        emit_facts(secret_facts(view))
+        emit_facts(secret_facts(view, found))
     else:
         _emit_value(view)
 
@@ -214,14 +271,17 @@ def _emit_value(view: ConfigView) -> None:
         emit(text.encode())
 
 
-def secret_facts(view: ConfigView) -> list[tuple[str, str]]:
-    """Say all that may be known of a secret."""
+def secret_facts(view: ConfigView, found: References) -> list[tuple[str, str]]:
+    """Say all that may be known of a secret, or of a reference to one."""
     period = counted(view.rotate_every_days, "day") if view.rotate_every_days else ""
     where = {"own": "", "inherited": ", inherited", "shadows": ", shadows the global one"}
     return [
         ("key", view.key),
         ("type", view.type.value),
         ("value", view.mask or ""),
+        ("stands for", view.refers_to or ""),
+        ("dangling", view.dangling or ""),
+        ("used by", config_changes.named_uses(found)),
         ("state", view.state.value.replace("_", " ")),
         ("scope", view.scope.name + where[view.standing.value]),
         ("integration", view.integration or ""),

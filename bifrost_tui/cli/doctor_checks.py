@@ -199,7 +199,7 @@ def database(settings: Settings, access: Access) -> Iterator[Finding]:
 
 def contents(repository: Repository, access: Access) -> Iterator[Finding]:
     """Look at what an open database holds, as far as the actor may see it."""
-    from bifrost_tui.store.checks import miscounted, unreadable_secrets
+    from bifrost_tui.store.checks import miscounted, missettled, unreadable_secrets
     from bifrost_tui.store.keys import key_uses
 
     if wrong := miscounted(repository):
@@ -208,6 +208,15 @@ def contents(repository: Repository, access: Access) -> Iterator[Finding]:
             "counts",
             f"The kept counts of {counted(wrong, 'scope')} differ from their configs: something"
             " else than Bifrost TUI wrote into the database.",
+            "Restore a backup, or find out what it was.",
+        )
+    if wrong := missettled(repository):
+        yield Finding(
+            "error",
+            "references",
+            f"{counted(wrong, 'reference')} {'is' if wrong == 1 else 'are'} kept as what"
+            f" {'it is' if wrong == 1 else 'they are'} not: something else than Bifrost TUI wrote"
+            " into the database.",
             "Restore a backup, or find out what it was.",
         )
     report = repository.audit.verify()
@@ -243,15 +252,44 @@ def contents(repository: Repository, access: Access) -> Iterator[Finding]:
     yield from _wanting(
         "error", "unreadable", unreadable, "Give the key they were written with, or rotate them."
     )
+    yield from _dangling(repository, access)
     # Archived ones want nothing: they are out of use.
     marks = {view.scope.name: view.attention for view in organizations.list(access)}
     for name, do in (
-        ("overdue", "Rotate them: bifrost-tui configs list --due names them."),
-        ("due", "Rotate them: bifrost-tui configs list --due names them."),
+        ("overdue", "Rotate them: bifrost-tui configs list --all-orgs --due names them."),
+        ("due", "Rotate them: bifrost-tui configs list --all-orgs --due names them."),
         ("needs_value", "Give them one: bifrost-tui configs rotate KEY."),
     ):
         numbers = {scope: getattr(marks[scope], name) for scope in marks}
         yield from _wanting("warning", name, numbers, do)
+
+
+def _dangling(repository: Repository, access: Access) -> Iterator[Finding]:
+    """Name the references that give nothing: the first few, and how many others there are."""
+    from bifrost_tui.store.filters import ConfigFilter
+    from bifrost_tui.store.requests import ConfigList
+
+    wanted = ConfigFilter(states=frozenset({"dangling"}))
+    total = 0
+    named: list[str] = []
+    for view in repository.organizations.list(access):
+        if not (number := view.attention.dangling):
+            continue
+        total += number
+        if (room := _NAMED - len(named)) > 0:
+            asked = ConfigList(view.scope, wanted, own_only=True)
+            rows = repository.configs.page(access, asked, offset=0, limit=room).rows
+            named += [f"{view.scope.name} / {row.key} ({row.dangling})" for row in rows]
+    if total:
+        more = f" and {total - len(named)} more" if total > len(named) else ""
+        noun = "reference gives" if total == 1 else "references give"
+        yield Finding(
+            "error",
+            "dangling",
+            f"{total:,} {noun} nothing: {', '.join(named)}{more}.",
+            "Add or fill the secrets, or choose others: bifrost-tui configs list --filter"
+            " is:dangling names them.",
+        )
 
 
 _WORDS = {

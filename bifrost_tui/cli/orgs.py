@@ -77,11 +77,12 @@ def organization_object(view: OrganizationView) -> dict[str, Any]:
         "scope": "global" if view.scope.is_global else "organization",
         "configs": view.configs,
         "secrets": view.secrets,
-        "attention": marks.overdue + marks.due + marks.needs_value + marks.unreadable,
+        "attention": marks.total,
         "overdue": marks.overdue,
         "due": marks.due,
         "needs_value": marks.needs_value,
         "unreadable": marks.unreadable,
+        "dangling": marks.dangling,
         "archived": view.scope.archived,
         "updated_at": iso(view.changed_at) if view.changed_at else None,
         "updated_by": view.changed_by,
@@ -93,6 +94,7 @@ def attention_words(marks: Attention) -> str:
     """Say what wants attention: ``2 overdue, 1 needs value``."""
     counts = (
         (marks.unreadable, "unreadable"),
+        (marks.dangling, "dangling"),
         (marks.overdue, "overdue"),
         (marks.due, "due"),
         (marks.needs_value, "needs value" if marks.needs_value == 1 else "need values"),

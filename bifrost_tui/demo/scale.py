@@ -84,6 +84,14 @@ _PURPOSES = (
 )
 
 
+_REUSED = 0.004
+"""As many of the secrets have a value that others have too."""
+_A_VALUE_FOR = 2500
+"""There is one such value for as many configs."""
+_OWN_COMMON = 0.75
+"""As many of the organizations have the common key; the others inherit it."""
+
+
 class _Pattern(NamedTuple):
     """What all configs have in common whose keys differ in their number only."""
 
@@ -92,6 +100,11 @@ class _Pattern(NamedTuple):
     value: str
     integration: str | None
 
+
+_COMMON = _Pattern("wireless_prod_passphrase_", ConfigType.SECRET, "", None)
+"""The key that most scopes have; it comes after all others."""
+_EVERYONES = _Pattern("wireless_dev_passphrase_", ConfigType.SECRET, "", None)
+"""The global secret that each organization refers to."""
 
 _PATTERNS = tuple(
     _Pattern(
@@ -129,6 +142,9 @@ def build_scale(
 
     Every organization is one transaction, so one that is there is whole. ``progress`` is told how
     many configs have been made, at every percent. ``single`` gives all of them to the one.
+
+    One key is nearly everywhere, one global secret is referred to from each organization, and some
+    secrets have the same value.
     """
     random = Random(seed)  # noqa: S311  values of a demo guard nothing
     make = _Maker(clock(), random, configs, progress)
@@ -184,6 +200,10 @@ class _Maker:
         self._made = 0
         # The last secret of each integration in the scope at hand.
         self._last: dict[str | None, str] = {}
+        # Whether there is a secret for everyone, and whether the scope at hand refers to it.
+        self._is_shared = self._refers = False
+        values = max(total // _A_VALUE_FOR, 1)
+        self._reused = [f"{random.getrandbits(160):040x}" for _ in range(values)]
         # Ids that ascend are put at the end of their index.
         self._ids = count()
         self._id_start = f"{random.getrandbits(64):016x}"
@@ -199,13 +219,19 @@ class _Maker:
         """
         start = self._random.randrange(len(_PATTERNS))
         self._last.clear()
+        self._refers = shared or not self._is_shared
         before, suffix = -1, 0
         for index in range(number):
             # Spread evenly over all patterns; where there are more configs, numbered.
             place = (index * len(_PATTERNS) + start) // number
             suffix = suffix + 1 if place == before else index % 2 if shared else 1
             before = place
-            yield self._config(_PATTERNS[place], suffix)
+            pattern = _PATTERNS[place]
+            if index == number - 1 and (shared or self._random.random() < _OWN_COMMON):
+                pattern, suffix = _COMMON, 1
+            elif shared and index == (number - 2) // 2 * 2:
+                pattern, suffix, self._is_shared = _EVERYONES, 0, True
+            yield self._config(pattern, suffix)
             self._made += 1
             if self._progress is not None and self._made in (self._next, self._total):
                 self._progress(self._made)
@@ -219,6 +245,8 @@ class _Maker:
         if pattern.type is ConfigType.SECRET_REF:
             # One in five hundred refers to a secret that is gone.
             target = self._last.get(pattern.integration) if chance() < 0.998 else None
+            if not self._refers:
+                target, self._refers = f"{_EVERYONES.key}0000", True
             draft = ConfigDraft(
                 key, pattern.type, value=target or f"{key}_gone", integration=pattern.integration
             )
@@ -231,12 +259,18 @@ class _Maker:
         every = _PERIODS[int(chance() * len(_PERIODS))]
         # One in twenty is overdue.
         days = chance() * (every * 1.05 if every else 800)
-        needs_value = chance() < 0.005
+        needs_value = chance() < 0.005 and pattern is not _EVERYONES
         draft = ConfigDraft(
             key,
             pattern.type,
-            secret=None if needs_value else EnteredSecret(f"{self._random.getrandbits(160):040x}"),
+            secret=None if needs_value else EnteredSecret(self._value()),
             integration=pattern.integration,
             rotate_every_days=every,
         )
         return BulkConfig(draft, self._now - timedelta(days), by)
+
+    def _value(self) -> str:
+        chance = self._random.random
+        if chance() < _REUSED:
+            return self._reused[int(chance() * len(self._reused))]
+        return f"{self._random.getrandbits(160):040x}"

@@ -22,9 +22,9 @@ from bifrost_tui.demo.catalogue import (
 )
 from bifrost_tui.demo.customers import CUSTOMERS, GLOBAL, Customer
 from bifrost_tui.settings import Settings
-from bifrost_tui.store.bulk import Damaged, Deed, replay
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import create_repository, open_repository
+from bifrost_tui.store.replay import Damaged, Deed, replay
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
 

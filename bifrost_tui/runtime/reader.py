@@ -18,6 +18,7 @@ from bifrost_tui.errors import (
     AccessDeniedError,
     BifrostError,
     ConfigNotFoundError,
+    DanglingReferenceError,
     InvalidInputError,
     SecretNeedsValueError,
     SecretUnreadableError,
@@ -26,7 +27,7 @@ from bifrost_tui.runtime.secret_text import SecretText
 from bifrost_tui.store.actor import Access
 from bifrost_tui.store.audit import DONE, FAILED, READ, REFUSED, Event
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.stored import StoredConfig, context_of, effective
+from bifrost_tui.store.stored import StoredConfig, context_of, effective, referred
 from bifrost_tui.store.values import KEY_RULE, checked_key, decoded
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
@@ -138,7 +139,7 @@ class Reader:
         def work(connection: Connection) -> Reading | None:
             here = self._enter(connection, scope)
             stored = effective(connection, here.id, keys)
-            if any(config.is_secret for config in stored.values()):
+            if any(config.gives_secret for config in stored.values()):
                 return None
             return Reading(
                 here, {key: _plain(config) for key, config in stored.items()}, frozenset()
@@ -154,13 +155,15 @@ class Reader:
         def work(connection: Connection) -> tuple[Reading, BifrostError | None]:
             here = self._enter(connection, scope)
             stored = effective(connection, here.id, keys)
-            withheld = [] if keys is not None else _withheld(stored.values(), purpose)
+            complete = keys is None
+            targets = referred(connection, here.id, stored, complete=complete)
+            withheld = _withheld(stored.values(), targets, purpose) if complete else []
             for key in withheld:
                 del stored[key]
-            values, events, problem = self._open(here, stored.values(), purpose)
+            values, events, problem = self._open(here, stored.values(), targets, purpose)
             if events:
                 context.chain.append(connection, self.access, *events)
-            secrets = frozenset(key for key, config in stored.items() if config.is_secret)
+            secrets = frozenset(key for key, config in stored.items() if config.gives_secret)
             return Reading(here, values, secrets, tuple(sorted(withheld))), problem
 
         with self._turn:
@@ -180,7 +183,11 @@ class Reader:
         return here
 
     def _open(
-        self, here: Scope, stored: Collection[StoredConfig], purpose: Purpose
+        self,
+        here: Scope,
+        stored: Collection[StoredConfig],
+        targets: Mapping[str, StoredConfig],
+        purpose: Purpose,
     ) -> tuple[dict[str, Value], list[Event], BifrostError | None]:
         """Decrypt, or say what stands against it; a problem with one leaves no value of any."""
         values: dict[str, Value] = {}
@@ -188,46 +195,58 @@ class Reader:
         failed: list[Event] = []
         first: BifrostError | None = None
         for config in stored:
-            if not config.is_secret:
+            if not config.gives_secret:
                 values[config.key] = _plain(config)
                 continue
-            opened = self._value(here, config, purpose)
+            target = config if config.refers_to is None else targets.get(config.refers_to)
+            opened = self._value(here, config, target, purpose)
             if isinstance(opened, BifrostError):
                 first = first or opened
                 outcome = REFUSED if isinstance(opened, AccessDeniedError) else FAILED
-                failed.append(_event(here, config, purpose, outcome))
+                failed.append(_event(here, config, target, purpose, outcome))
             else:
                 values[config.key] = opened
-                read.append(_event(here, config, purpose, DONE))
+                read.append(_event(here, config, target, purpose, DONE))
         if first is not None:
             return {}, failed, first
         return values, read, None
 
     def _value(
-        self, here: Scope, config: StoredConfig, purpose: Purpose
+        self, here: Scope, config: StoredConfig, target: StoredConfig | None, purpose: Purpose
     ) -> SecretText | BifrostError:
-        where = GLOBAL_SCOPE.name if config.is_global else here.name
-        bound = config.integration
-        if bound is not None and not purpose.fits(bound):
-            asked = f"for {visible(purpose.integration)}" if purpose.integration else "for none"
-            return AccessDeniedError(
-                f"{config.key} in {where} is bound to the integration {visible(bound)} and was"
-                f" asked {asked}. Name that integration to read it."
+        named = f"{config.key} in {_where(config, here)}"
+        if config.refers_to is not None:
+            named += f" refers to {config.refers_to}, which"
+        if target is None:
+            return DanglingReferenceError(
+                f"{named} is not there. Add that secret, or choose another for {config.key}."
             )
-        if config.sealed is None:
+        if not target.is_secret:
+            kind = "a reference itself" if target.refers_to else f"a {target.type}"
+            return DanglingReferenceError(
+                f"{named} is {kind} and no secret. Choose a secret for {config.key}."
+            )
+        for bound in (config.integration, target.integration):
+            if bound is not None and not purpose.fits(bound):
+                asked = f"for {visible(purpose.integration)}" if purpose.integration else "for none"
+                return AccessDeniedError(
+                    f"{named} is bound to the integration {visible(bound)} and was asked {asked}."
+                    " Name that integration to read it."
+                )
+        if target.sealed is None:
             return SecretNeedsValueError(
-                f"{config.key} in {where} needs a value: it was never filled. Give it one with"
-                f" `bifrost-tui configs rotate {config.key}{_option(config, here)}`."
+                f"{named} needs a value: it was never filled. Give it one with"
+                f" `bifrost-tui configs rotate {target.key}{_option(target, here)}`."
             )
         keyring = self._context.keyring
-        opened = open_sealed(keyring, config.sealed, config.place)
+        opened = open_sealed(keyring, target.sealed, target.place)
         if opened is None:
             cause = (
                 "its ciphertext is damaged or belongs elsewhere; rotate it"
-                if config.sealed.key_id in keyring.key_ids
-                else f"it was written under master key {config.sealed.key_id}, which is not at hand"
+                if target.sealed.key_id in keyring.key_ids
+                else f"it was written under master key {target.sealed.key_id}, which is not at hand"
             )
-            return SecretUnreadableError(f"{config.key} in {where} does not decrypt: {cause}.")
+            return SecretUnreadableError(f"{named} does not decrypt: {cause}.")
         return SecretText(opened.decode("utf-8"))
 
 
@@ -246,6 +265,10 @@ def missing(key: str, scope: Scope) -> ConfigNotFoundError:
     )
 
 
+def _where(config: StoredConfig, here: Scope) -> str:
+    return GLOBAL_SCOPE.name if config.is_global else here.name
+
+
 def _option(config: StoredConfig, here: Scope) -> str:
     return " --global" if config.is_global else f" --org {visible(here.name)!r}"
 
@@ -261,20 +284,32 @@ def _plain(config: StoredConfig) -> Value:
     return decoded(config.value or "null")
 
 
-def _withheld(stored: Collection[StoredConfig], purpose: Purpose) -> list[str]:
+def _withheld(
+    stored: Collection[StoredConfig], targets: Mapping[str, StoredConfig], purpose: Purpose
+) -> list[str]:
+    """Return the keys of what is bound to other integrations, itself or what it stands for."""
+
+    def fits(config: StoredConfig | None) -> bool:
+        bound = None if config is None else config.integration
+        return bound is None or purpose.fits(bound)
+
     return [
         config.key
         for config in stored
-        if config.is_secret
-        and config.integration is not None
-        and not purpose.fits(config.integration)
+        if config.gives_secret and not (fits(config) and fits(targets.get(config.refers_to or "")))
     ]
 
 
-def _event(here: Scope, config: StoredConfig, purpose: Purpose, outcome: str) -> Event:
+def _event(
+    here: Scope, config: StoredConfig, target: StoredConfig | None, purpose: Purpose, outcome: str
+) -> Event:
+    """Return the event of a read: of the secret itself, whatever it was read through."""
+    read = target or config
     details = dict(purpose.facts)
-    if config.is_global and not here.is_global:
+    if read.is_global and not here.is_global:
         details["from"] = "global"
+    if config.refers_to is not None:
+        details["reference"] = config.key
     if purpose.integration:
         details["integration"] = purpose.integration
-    return Event(purpose.action, here, config.key, outcome, details)
+    return Event(purpose.action, here, read.key, outcome, details)

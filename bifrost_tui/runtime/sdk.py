@@ -138,6 +138,7 @@ class Config:
         is_secret: bool = False,
         *,
         scope: str | None = None,
+        is_reference: bool = False,
         replace_secret: bool = False,
         integration: str | None = None,
         description: str | None = None,
@@ -146,8 +147,9 @@ class Config:
         """Add a config, or give one a new value; what else is known of it stays.
 
         A plain value is stored in its type: ``str``, ``bool``, ``int``, and all else that JSON
-        can say as JSON. Plain text where a secret stands, or where a secret was read from, is
-        refused unless ``replace_secret`` says that it shall be plain from now on.
+        can say as JSON. With ``is_reference`` the value is the key of a secret, which reading this
+        config gives from then on. Plain text where a secret or a reference stands, or that was
+        read as a secret, is refused unless ``replace_secret`` says that it shall be so from now on.
 
         Raises:
             InvalidInputError: the value or the key cannot be kept as it is.
@@ -156,9 +158,15 @@ class Config:
 
         """
         place = await self._place(scope, None)
-        if is_secret and not isinstance(value, str):
+        if is_secret and is_reference:
             raise InvalidInputError(
-                f"{key}: a secret is text; give a str, not {type(value).__name__}.", field="value"
+                f"{key}: either is_secret or is_reference; a reference has no value of its own.",
+                field="type",
+            )
+        if (is_secret or is_reference) and not isinstance(value, str):
+            what = "a secret is text" if is_secret else "a reference is the key of a secret"
+            raise InvalidInputError(
+                f"{key}: {what}; give a str, not {type(value).__name__}.", field="value"
             )
         if isinstance(value, SecretText) and not (is_secret or replace_secret):
             raise InvalidInputError(
@@ -169,6 +177,8 @@ class Config:
             if place.running is not None:
                 place.running.register(value)
             wanted = ConfigDraft(key, ConfigType.SECRET, secret=EnteredSecret(value))
+        elif is_reference:
+            wanted = ConfigDraft(key, ConfigType.SECRET_REF, value)
         else:
             kind, text = typed(key, value)
             wanted = ConfigDraft(key, kind, text)
@@ -260,8 +270,8 @@ def _set(place: _Place, wanted: ConfigDraft, given: frozenset[str], replace_secr
     scope = place.found()
     for attempt in range(_ATTEMPTS):
         view = _found(place, scope, wanted.key)
-        if view is not None and view.is_secret and wanted.type is not ConfigType.SECRET:
-            _refuse_plain(view, replace_secret)
+        if view is not None and (view.is_secret or view.is_reference) and not replace_secret:
+            _refuse_other(view, wanted.type)
         own = view if view is not None and view.scope.id == scope.id else None
         try:
             if own is None:
@@ -275,19 +285,35 @@ def _set(place: _Place, wanted: ConfigDraft, given: frozenset[str], replace_secr
                 raise
 
 
-def _refuse_plain(view: ConfigView, replace_secret: bool) -> None:
-    if not replace_secret:
+def _refuse_other(view: ConfigView, wanted: ConfigType) -> None:
+    """Refuse what would take the place of a secret, or of a reference to one, unasked."""
+    where = f"{view.key} in {visible(view.scope.name)}"
+    if view.type is wanted:
+        return
+    if view.is_reference:
         raise InvalidInputError(
-            f"{view.key} in {visible(view.scope.name)} is a secret and would be kept as plain text:"
-            " pass is_secret=True, or replace_secret=True if it shall be plain from now on.",
+            f"{where} stands for the secret {view.refers_to}: set that one, or pass"
+            f" replace_secret=True if {view.key} shall have a value of its own.",
             field="value",
         )
+    if wanted is ConfigType.SECRET_REF:
+        raise InvalidInputError(
+            f"{where} is a secret and would lose its value: pass replace_secret=True if it shall"
+            " stand for another from now on.",
+            field="value",
+        )
+    raise InvalidInputError(
+        f"{where} is a secret and would be kept as plain text: pass is_secret=True, or"
+        " replace_secret=True if it shall be plain from now on.",
+        field="value",
+    )
 
 
 def _merged(own: ConfigView, wanted: ConfigDraft, given: frozenset[str]) -> ConfigDraft:
     return replace(
         wanted,
         integration=wanted.integration if "integration" in given else own.integration,
+        partial_mask=own.partial_mask,
         description=wanted.description if "description" in given else own.description,
         rotate_every_days=(
             wanted.rotate_every_days if "rotate_every_days" in given else own.rotate_every_days
@@ -331,7 +357,8 @@ def _list(place: _Place) -> ConfigValues:
             access, wanted, offset=offset, limit=_PAGE, anchor=anchor, whole_values=True
         )
         for view in page.rows:
-            found[view.key] = MASK if view.is_secret else decoded(view.value or "null")
+            secret = view.is_secret or view.is_reference
+            found[view.key] = MASK if secret else decoded(view.value or "null")
         if len(page.rows) < _PAGE:
             return found
         anchor = Anchor(len(found) - 1, page.rows[-1].key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from bifrost_tui.settings import Settings
+from bifrost_tui.store import references
 from bifrost_tui.store.engine import connect
 from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.opening import read_revision
@@ -66,6 +67,11 @@ def file_problems(settings: Settings) -> int:
 def miscounted(repository: Repository) -> int:
     """Return how many scopes' kept counts differ from their configs."""
     return len(repository._context.database.read(recount))
+
+
+def missettled(repository: Repository) -> int:
+    """Return how many references are kept as what they are not."""
+    return repository._context.database.read(references.miscounted)
 
 
 def unreadable_secrets(repository: Repository, access: Access, scope: Scope) -> int:

@@ -15,7 +15,7 @@ from bifrost_tui.store import audit, reading
 from bifrost_tui.store.access import seen_scopes
 from bifrost_tui.store.audit import FAILED, Event
 from bifrost_tui.store.context import StoreContext
-from bifrost_tui.store.narrowing import ListQuery, overdue_at
+from bifrost_tui.store.narrowing import ListQuery, overdue_at, spellings
 from bifrost_tui.store.places import hint_context, opened_hint, seal_context
 from bifrost_tui.store.references import Dangling, settle, why_dangling
 from bifrost_tui.store.requests import Access, ConfigList, Interrupt
@@ -143,6 +143,7 @@ class ConfigLists:
 
         def entered(connection: Connection) -> T:
             context.enter(connection, access, wanted.scope)
+            named = wanted.filter.integration
             query = ListQuery(
                 scope_id=wanted.scope.id,
                 now=now,
@@ -151,6 +152,7 @@ class ConfigLists:
                 filter=wanted.filter,
                 order=wanted.order,
                 seen=seen_scopes(connection, access),
+                spellings=spellings(connection, wanted.scope.id, named) if named else (),
             )
             return work(connection, query)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from bifrost_tui.crypto.cipher import Keyring, Sealed
 from bifrost_tui.store.places import seal_context
@@ -32,6 +32,7 @@ _ALIKE = select(*_SEALED).where(
     config.c.secret.is_not(None),
     config.c.id != bindparam("but"),
 )
+_SHARED = select(config.c.fingerprint).group_by(config.c.fingerprint).having(func.count() > 1)
 _IN_GROUP = (
     select(config.c.id)
     .where(config.c.equal_group == bindparam("wanted"), config.c.id != bindparam("but"))
@@ -80,15 +81,18 @@ def regroup(connection: Connection, keyring: Keyring, fingerprints: Collection[s
     wanted = sorted(fingerprints)
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
-        more_than_one = connection.scalars(
-            select(config.c.fingerprint)
-            .where(config.c.fingerprint.in_(some))
-            .group_by(config.c.fingerprint)
-            .having(func.count() > 1)
-        ).all()
-        for fingerprint in more_than_one:
-            alike = connection.execute(_ALIKE, {"wanted": fingerprint, "but": ""}).all()
-            _regroup(connection, keyring, fingerprint, alike)
+        _regroup_each(connection, keyring, _SHARED.where(config.c.fingerprint.in_(some)))
+
+
+def group_all(connection: Connection, keyring: Keyring) -> None:
+    """Find every group, in a database that kept none."""
+    _regroup_each(connection, keyring, _SHARED.where(config.c.fingerprint >= ""))
+
+
+def _regroup_each(connection: Connection, keyring: Keyring, shared: Select[Any]) -> None:
+    for fingerprint in connection.scalars(shared).all():
+        alike = connection.execute(_ALIKE, {"wanted": fingerprint, "but": ""}).all()
+        _regroup(connection, keyring, fingerprint, alike)
 
 
 def _regroup(

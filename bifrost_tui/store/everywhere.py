@@ -8,13 +8,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, literal, or_, select
+from sqlalchemy import Connection, Row, Select, and_, case, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from bifrost_tui.store.access import Role, highest, role_in, seen_scopes
 from bifrost_tui.store.config_lists import due_state, type_of
 from bifrost_tui.store.context import StoreContext
-from bifrost_tui.store.narrowing import needs_value, overdue_at
+from bifrost_tui.store.dialects import unindexed
+from bifrost_tui.store.narrowing import needs_value, overdue_at, reused
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, member, organization
 from bifrost_tui.store.values import ConfigType
@@ -34,7 +35,7 @@ _ORGANIZATION = (
     organization.c.name,
     organization.c.name_folded,
 )
-_FACTS = (
+_LINE = (
     config.c.id,
     config.c.scope_id,
     config.c.key,
@@ -44,15 +45,21 @@ _FACTS = (
     config.c.unreadable_at,
     config.c.dangling,
     config.c.fingerprint,
-    config.c.equal_group,
     config.c.integration,
     config.c.rotate_every_days,
     config.c.secret_changed_at,
     config.c.due_at,
     config.c.updated_at,
     config.c.updated_by,
-    config.c.created_by,
 )
+
+
+def _facts(seen: frozenset[str] | None) -> list[ColumnElement[Any]]:
+    """Return the columns of a line; that a value is equal to one in a scope not seen is untold."""
+    group: ColumnElement[Any] = config.c.equal_group
+    if seen is not None:
+        group = case((reused(config, seen), group)).label("equal_group")
+    return [*_LINE, group]
 
 
 class Everywhere:
@@ -71,14 +78,15 @@ class Everywhere:
     def _key(self, connection: Connection, access: Access, key: str) -> tuple[KeyLine, ...]:
         seen = seen_scopes(connection, access)
         shared = connection.execute(
-            select(*_FACTS).where(config.c.scope_id == GLOBAL, config.c.key == key)
+            select(*_facts(seen)).where(config.c.scope_id == GLOBAL, config.c.key == key)
         ).one_or_none()
         found: list[KeyLine] = []
         beneath = self._line(shared, GLOBAL_SCOPE) if shared is not None else None
         if seen is None:
             found.append(KeyLine(GLOBAL_SCOPE, Standing.OWN if beneath else None, beneath))
         here = and_(config.c.scope_id == organization.c.id, config.c.key == key)
-        query = select(*_ORGANIZATION, *_FACTS).select_from(organization.outerjoin(config, here))
+        facts = _facts(seen)
+        query = select(*_ORGANIZATION, *facts).select_from(organization.outerjoin(config, here))
         for row in connection.execute(_open(query, seen).order_by(organization.c.name_folded)):
             scope = Scope(row.of, row.name)
             if row.id is None:
@@ -87,6 +95,28 @@ class Everywhere:
                 standing = Standing.SHADOWS if beneath else Standing.OWN
                 found.append(KeyLine(scope, standing, self._line(row, scope)))
         return tuple(found)
+
+    def keys(self, access: Access, begun: str, limit: int = 8) -> tuple[str, ...]:
+        """Return the first keys that begin like this, each once: suggestions while one is typed."""
+        return self._context.database.read(lambda c: self._keys(c, access, begun, limit))
+
+    def _keys(
+        self, connection: Connection, access: Access, begun: str, limit: int
+    ) -> tuple[str, ...]:
+        key, seen = config.c.key, seen_scopes(connection, access)
+        query = (
+            select(key)
+            .distinct()
+            .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
+            # No key holds a character beyond these.
+            .where(key >= begun, key < f"{begun}~", organization.c.archived_at.is_(None))
+            .order_by(key)
+            .limit(limit)
+        )
+        if seen is not None:
+            told = sorted({*seen, GLOBAL}) if seen else []
+            query = query.where(config.c.scope_id.in_(told))
+        return tuple(connection.scalars(query))
 
     def waiting(
         self, access: Access, what: Waiting, scope: Scope | None = None, *, limit: int = 10_000
@@ -106,21 +136,26 @@ class Everywhere:
         scope: Scope | None,
         limit: int,
     ) -> tuple[ConfigLine, ...]:
-        now = self._context.now()
+        now, facts = self._context.now(), _facts(seen_scopes(connection, access))
         orders: list[ColumnElement[Any]]
+        # What is due is found through an index of its own, what needs a value through that of its
+        # scope.
+        scope_id: ColumnElement[str] = config.c.scope_id
         if what is Waiting.NEEDS_VALUE:
             wanted = needs_value(config)
             orders = [organization.c.name_folded.is_not(None), organization.c.name_folded]
         else:
             wanted = config.c.due_at <= (overdue_at(now) if what is Waiting.OVERDUE else now)
             orders = [config.c.due_at, organization.c.name_folded]
+            scope_id = unindexed(scope_id)
         query = (
-            select(*_ORGANIZATION, *_FACTS)
+            select(*_ORGANIZATION, *facts)
             .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
-            .where(wanted, organization.c.archived_at.is_(None), *_changeable(connection, access))
+            .where(wanted, organization.c.archived_at.is_(None))
+            .where(*_changeable(connection, access, scope_id))
         )
         if scope is not None:
-            query = query.where(config.c.scope_id == scope.id)
+            query = query.where(scope_id == scope.id)
         rows = connection.execute(query.order_by(*orders, config.c.key).limit(limit))
         return tuple(self._line(row, _scope(row)) for row in rows)
 
@@ -131,7 +166,7 @@ class Everywhere:
     def _reused(self, connection: Connection, access: Access) -> tuple[EqualGroup, ...]:
         seen = seen_scopes(connection, access)
         query = (
-            select(*_ORGANIZATION, *_FACTS)
+            select(*_ORGANIZATION, *_facts(seen))
             .select_from(config.outerjoin(organization, organization.c.id == config.c.scope_id))
             .where(config.c.equal_group >= "", organization.c.archived_at.is_(None))
             .order_by(
@@ -142,7 +177,7 @@ class Everywhere:
             )
         )
         if seen is not None:
-            query = query.where(config.c.scope_id.in_(sorted(seen)))
+            query = query.where(unindexed(config.c.scope_id).in_(sorted(seen)))
         groups = [
             EqualGroup(str(name)[:8], tuple(self._line(row, _scope(row)) for row in rows))
             for name, rows in groupby(connection.execute(query), lambda row: row.equal_group)
@@ -189,7 +224,9 @@ def _scope(row: Row[Any]) -> Scope:
     return GLOBAL_SCOPE if row.scope_id == GLOBAL else Scope(row.scope_id, row.name)
 
 
-def _changeable(connection: Connection, access: Access) -> list[ColumnElement[bool]]:
+def _changeable(
+    connection: Connection, access: Access, scope_id: ColumnElement[str]
+) -> list[ColumnElement[bool]]:
     """Return what narrows to the configs that an actor may change."""
     everywhere = role_in(connection, access, GLOBAL)
     own = config.c.created_by == access.actor
@@ -201,5 +238,5 @@ def _changeable(connection: Connection, access: Access) -> list[ColumnElement[bo
     roles = {row.scope_id: highest([row.role]) for row in rows}
     managed = sorted(scope for scope, role in roles.items() if role in (Role.OWNER, Role.ADMIN))
     seen = sorted(scope for scope, role in roles.items() if role is not None)
-    member_of = literal(True) if everywhere is Role.MEMBER else config.c.scope_id.in_(seen)
-    return [or_(config.c.scope_id.in_(managed), and_(own, member_of))]
+    member_of = literal(True) if everywhere is Role.MEMBER else scope_id.in_(seen)
+    return [or_(scope_id.in_(managed), and_(own, member_of))]

@@ -11,14 +11,19 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, String, column, select, table
 
 from bifrost_tui.clock import Clock
+from bifrost_tui.crypto.cipher import Keyring
 from bifrost_tui.display import visible
 from bifrost_tui.errors import DatabaseNotOursError
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.engine import Database, copy_database
+from bifrost_tui.store.equals import group_all
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import VERSION_TABLE
 
 SCRIPTS = Path(__file__).parent / "migrations"
+
+_GROUPS_SINCE = "0002"
+"""The schema that first knew groups of equal secrets."""
 
 _REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
@@ -35,10 +40,13 @@ def upgrade(
     access: Access,
     clock: Clock,
     scripts: Path = SCRIPTS,
+    *,
+    keyring: Keyring | None = None,
 ) -> tuple[str, ...]:
     """Bring an older database to this program's schema, after a backup copy of its file.
 
     All of it is one transaction: it has happened or it has not. Returns what users should know.
+    What only the values tell is found with ``keyring``.
 
     Raises:
         DatabaseNotOursError: no migration starts from the revision that the database names.
@@ -64,6 +72,8 @@ def upgrade(
             # Another process came first while this one waited for the write lock.
             return
         run_migrations(connection, scripts)
+        if keyring is not None and revision < _GROUPS_SINCE:
+            group_all(connection, keyring)
         chain.append(
             connection,
             access,

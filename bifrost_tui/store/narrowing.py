@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import FromClause, and_, exists, func, literal_column, or_
+from sqlalchemy import Connection, FromClause, and_, exists, func, literal_column, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from bifrost_tui.store.dialects import contains, equals
@@ -37,6 +37,8 @@ class ListQuery:
     order: Order = Order.KEY
     seen: frozenset[str] | None = None
     """The scopes whose secrets may be told to be equal; ``None`` means every one."""
+    spellings: tuple[str, ...] = ()
+    """How the integration of the filter is spelled where the list looks."""
 
     @property
     def inherits(self) -> bool:
@@ -90,14 +92,26 @@ def reused(rows: FromClause, seen: frozenset[str] | None) -> ColumnElement[bool]
     )
 
 
+def spellings(connection: Connection, scope_id: str, name: str) -> tuple[str, ...]:
+    """Return how an integration is spelled in a scope and in global: names match in any case.
+
+    An index finds each of these at once; the names that there are, one leap each, are few.
+    """
+    of_scope = config.c.scope_id.in_(sorted({scope_id, GLOBAL}))
+    column = config.c.integration
+    begin = select(func.min(column).label("name")).where(of_scope, column >= "")
+    names = begin.cte("names", recursive=True)
+    following = select(func.min(column)).where(of_scope, column > names.c.name)
+    names = names.union_all(select(following.scalar_subquery()).where(names.c.name.is_not(None)))
+    return tuple(connection.scalars(select(names.c.name).where(equals(names.c.name, name))))
+
+
 def conditions(rows: FromClause, query: ListQuery) -> list[Any]:
-    """Return what every line of a list fits."""
+    """Return what every line of a list fits, but for its integration."""
     wanted = query.filter
     found: list[Any] = [contains(rows.c.key, word) for word in wanted.words]
     if wanted.types:
         found.append(rows.c.type.in_(sorted(wanted.types)))
-    if wanted.integration is not None:
-        found.append(equals(rows.c.integration, wanted.integration))
     if wanted.offered_to is not None:
         bound = rows.c.integration
         found.append(or_(bound.is_(None), equals(bound, wanted.offered_to)))

@@ -97,7 +97,7 @@ def _open(
     if revision != REVISION:
         from bifrost_tui.store.migrate import upgrade
 
-        notices = upgrade(database, revision, chain, access, clock)
+        notices = upgrade(database, revision, chain, access, clock, keyring=keyring)
     context = StoreContext(database, keyring, root.keys(), chain, clock, ids)
     if keyring.newest.key_id not in {verifier.key_id for verifier in verifiers}:
         _add_verifier(context, access, root)

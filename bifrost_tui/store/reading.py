@@ -60,14 +60,17 @@ def _parts(query: ListQuery, *narrowings: _Narrowing, by_state: bool = False) ->
 
     def add(rows: FromClause, scope_id: str, *more: ColumnElement[bool]) -> None:
         scope, key = rows.c.scope_id, rows.c.key
-        lines = select(scope, key).where(*conditions(rows, query), *more)
-        if not by_state:
-            narrowed = (narrowing(key) for narrowing in narrowings)
-            parts.append(lines.where(scope == scope_id, *narrowed))
-            return
-        narrowed = (narrowing(unindexed(key)) for narrowing in narrowings)
-        lines = lines.where(unindexed(scope) == scope_id, *narrowed)
-        parts.extend(lines.where(found) for found in rare(rows, query))
+        every = select(scope, key).where(*conditions(rows, query), *more)
+        # Of one spelling, an index has the keys in order.
+        some = [every.where(rows.c.integration == spelling) for spelling in query.spellings]
+        for lines in [every] if query.filter.integration is None else some:
+            if by_state:
+                narrowed = [narrowing(unindexed(key)) for narrowing in narrowings]
+                found = lines.where(unindexed(scope) == scope_id, *narrowed)
+                parts.extend(found.where(state) for state in rare(rows, query))
+            else:
+                narrowed = [narrowing(key) for narrowing in narrowings]
+                parts.append(lines.where(scope == scope_id, *narrowed))
 
     if query.owns:
         if "shadows" not in query.filter.states or "own" in query.filter.states:
@@ -87,6 +90,8 @@ def _shadowing(query: ListQuery, narrowings: tuple[_Narrowing, ...]) -> Select[A
         _OWN.c.key == _INHERITED.c.key,
         *conditions(_OWN, query),
     )
+    if query.filter.integration is not None:
+        own = own.where(_OWN.c.integration.in_(query.spellings))
     return select(literal(query.scope_id).label("scope_id"), _INHERITED.c.key).where(
         _INHERITED.c.scope_id == GLOBAL,
         *(narrowing(_INHERITED.c.key) for narrowing in narrowings),

@@ -5,7 +5,7 @@ A token opens nowhere but in its place, and only :mod:`bifrost_tui.crypto.readin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, bindparam, or_, select
@@ -32,6 +32,7 @@ _COLUMNS = (
     config.c.secret_version,
     config.c.key_id,
     config.c.integration,
+    config.c.refers_to,
 )
 
 # Made once: making a query takes longer than its answer. Two comparisons, not a list of two: the
@@ -61,11 +62,18 @@ class StoredConfig:
     """A secret's token; ``None`` while it needs a value, and for other types."""
     place: SealContext
     integration: str | None
+    refers_to: str | None
+    """The key of the secret that a reference stands for."""
 
     @property
     def is_secret(self) -> bool:
         """Whether its value is write-only."""
         return self.type is ConfigType.SECRET
+
+    @property
+    def gives_secret(self) -> bool:
+        """Whether reading it gives a secret's value: its own, or that which it stands for."""
+        return self.is_secret or self.refers_to is not None
 
     def __repr__(self) -> str:
         return f"<StoredConfig {self.key!r} {self.type}>"
@@ -82,6 +90,21 @@ def effective(
     for row in _rows(connection, scope_id, keys):
         if row.key not in found or row.scope_id == scope_id:
             found[row.key] = _stored(row)
+    return found
+
+
+def referred(
+    connection: Connection, scope_id: str, stored: Mapping[str, StoredConfig], *, complete: bool
+) -> dict[str, StoredConfig]:
+    """Return what the references among configs stand for in a scope, by key of the secret.
+
+    ``complete`` says that all that the scope has or inherits is among them.
+    """
+    wanted = {config.refers_to for config in stored.values() if config.refers_to is not None}
+    found = {key: stored[key] for key in wanted if key in stored}
+    missing = sorted(wanted - found.keys())
+    if missing and not complete:
+        found |= effective(connection, scope_id, missing)
     return found
 
 
@@ -111,4 +134,5 @@ def _stored(row: Row[*tuple[object, ...]]) -> StoredConfig:
         sealed=Sealed(row.secret, row.key_id) if row.secret is not None else None,
         place=seal_context(row.scope_id, row.id, row.secret_version),
         integration=row.integration,
+        refers_to=row.refers_to,
     )

@@ -60,8 +60,13 @@ class Attention:
     unreadable: int = 0
     dangling: int = 0
 
+    @property
+    def total(self) -> int:
+        """How many configs want attention in all."""
+        return self.overdue + self.due + self.needs_value + self.unreadable + self.dangling
+
     def __bool__(self) -> bool:
-        return any((self.overdue, self.due, self.needs_value, self.unreadable, self.dangling))
+        return self.total > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from bifrost_tui.tui.input_order import OrderedApp
 from bifrost_tui.tui.safe_app import run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
+from bifrost_tui.tui.widgets.paged_table import PagedTable
 
 if TYPE_CHECKING:
     from bifrost_tui.store.actor import Access
@@ -42,6 +43,9 @@ _WARM_UP_AFTER = 0.5
 _POLITE = 0.0005
 
 Opener = Callable[[], "Repository"]
+
+_QUEUES = (("are overdue", "overdue"), ("are due", "due"), ("need a value", "needs_value"))
+"""What the palette offers to rotate everywhere, in words and as the store names it."""
 
 
 class BifrostApp(OrderedApp[int]):
@@ -70,6 +74,14 @@ class BifrostApp(OrderedApp[int]):
             key_display="^p",
             id="app.commands",
             tooltip="Find a command by name",
+        ),
+        Binding(
+            "K",
+            "key_across",
+            "key everywhere",
+            id="app.across",
+            tooltip="See a config's key in every organization",
+            show=False,
         ),
     ]
 
@@ -204,6 +216,31 @@ class BifrostApp(OrderedApp[int]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Grey out what asks the database before it is open."""
+        return None if action == "key_across" and not self.is_open else True
+
+    def action_key_across(self) -> None:
+        """Show the key under the cursor in every organization; ask for one where none is."""
+        from bifrost_tui.tui.screens.key_across import KeyAcrossScreen
+
+        table = next(iter(self.screen.query(PagedTable)), None)
+        key = getattr(table.current, "key", None) if table is not None else None
+        if key is None:
+            self._ask_key()
+        else:
+            self.push_screen(KeyAcrossScreen(key, classes=self.size_classes()))
+
+    def _ask_key(self) -> None:
+        from bifrost_tui.tui.screens.ask_key import AskKey
+        from bifrost_tui.tui.screens.key_across import KeyAcrossScreen
+
+        def asked(key: str | None) -> None:
+            if key is not None:
+                self.push_screen(KeyAcrossScreen(key, classes=self.size_classes()))
+
+        self.push_screen(AskKey(), asked)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer what the keys of the screen do, and the themes, by name."""
         offered: set[str] = set()
@@ -219,10 +256,25 @@ class BifrostApp(OrderedApp[int]):
                     f"key {self.get_key_display(binding)}",
                     partial(self.call_later, self.run_action, binding.action, node),
                 )
+        if isinstance(screen, DataScreen) and self._repository is not None:
+            for words, what in _QUEUES:
+                yield SystemCommand(
+                    f"Rotate all that {words} in every organization",
+                    "the rotation queue",
+                    partial(self._queue, screen, what),
+                )
+        if self.is_open:
+            yield SystemCommand("One key in every organization", "asks for the key", self._ask_key)
         for name in OURS:
             yield SystemCommand(
                 f"Theme: {name}", "colours of this session", partial(self._set_theme, name)
             )
+
+    def _queue(self, screen: DataScreen[Any], what: str) -> None:
+        from bifrost_tui.store.views import Waiting
+        from bifrost_tui.tui.queueing import queue_waiting
+
+        queue_waiting(screen, Waiting(what), after=getattr(screen, "reload", None))
 
     def _set_theme(self, name: ThemeName) -> None:
         self.theme = name

@@ -14,10 +14,17 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import filtering, reading, scale, scrubbing, start
+from tests.benchmarks import filtering, lifecycle, reading, scale, scrubbing, start
 from tests.benchmarks.support import Plan, Result, compile_all, say
 
-_GROUPS = {"start": start, "scale": scale, "filter": filtering, "read": reading, "scrub": scrubbing}
+_GROUPS = {
+    "start": start,
+    "scale": scale,
+    "lifecycle": lifecycle,
+    "filter": filtering,
+    "read": reading,
+    "scrub": scrubbing,
+}
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import bifrost_tui
 from bifrost_tui.clock import utc_now
@@ -124,7 +124,16 @@ def environment(folder: Path, database: Path | None = None) -> dict[str, str]:
 
 def database(plan: Plan, configs: int) -> dict[str, str]:
     """Make a database of one organization, where it is not there; return what opens it."""
-    folder = plan.data / f"configs-{configs}"
+    return _made(plan.data / f"configs-{configs}", configs, single=True)
+
+
+def organizations(plan: Plan, configs: int, number: int) -> dict[str, str]:
+    """Make a database of many organizations, where it is not there; return what opens it."""
+    folder = plan.data / f"organizations-{number}-{configs}"
+    return _made(folder, configs, organizations=number)
+
+
+def _made(folder: Path, configs: int, **how: Any) -> dict[str, str]:
     ready = folder / "ready"
     environ = environment(folder, folder / "bifrost.db")
     if not ready.exists():
@@ -133,7 +142,7 @@ def database(plan: Plan, configs: int) -> dict[str, str]:
         say(f"making {configs:,} configs")
         access = Access(actor_name(), "local")
         with create_repository(load_settings(environ), access) as repository:
-            build_scale(repository, access, configs, clock=utc_now, single=True)
+            build_scale(repository, access, configs, clock=utc_now, **how)
         ready.touch()
     return environ
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from textual.pilot import Pilot
 from bifrost_tui.errors import BifrostError, DatabaseFullError
 from bifrost_tui.runtime.reader import Purpose, Reader
 from bifrost_tui.settings import KEY_VARIABLE, Settings, ThemeName, load_settings
+from bifrost_tui.store.bulk import BulkConfig, write_configs
+from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.tui.app import BifrostApp
-from tests.support import ALICE, BOB, KEY, OTHER_KEY
+from tests.support import ALICE, BOB, KEY, OTHER_KEY, secret
 from tests.tui.screens_support import (
     OLD,
     PEM,
@@ -625,6 +628,135 @@ for _name, _key in (
     scene(within="Acme Dental")(_steps)
 
 
+# References
+
+
+def _refer(stage: Stage) -> None:
+    """Let three references stand for secrets, one of which then goes."""
+    world = stage.world
+    acme = world.scope("Acme Dental")
+    for key, target, integration in (
+        ("billing_api_key", "stripe_api_key", "Stripe"),
+        ("error_reporting_dsn", "sentry_dsn", None),
+        ("filing_key", "court_token", None),
+        ("payment_processor_key", "stripe_api_key", "Stripe"),
+    ):
+        draft = ConfigDraft(key, ConfigType.SECRET_REF, target, integration=integration)
+        write_configs(world.repository, BOB, acme, [BulkConfig(draft)])
+
+
+@scene(within="Acme Dental")
+async def references(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+
+
+@scene(within="Acme Dental")
+async def references_dangling(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("filing_key")
+
+
+@scene()
+async def organizations_dangling(stage: Stage) -> None:
+    _refer(stage)
+    await settled(stage.pilot)
+    await stage.press("f5", "down")
+
+
+@scene(within="Acme Dental")
+async def details_used(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def details_reference(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("billing_api_key")
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def details_dangling(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("filing_key")
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def add_reference(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("a")
+    await stage.write("key", "billing_api_key")
+    await choose(stage.pilot, "type", "secret_ref")
+    await go_to_field(stage.pilot, "value-secret_ref")
+
+
+@scene(within="Acme Dental")
+async def add_reference_bound(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("a")
+    await stage.write("key", "billing_api_key")
+    await choose(stage.pilot, "type", "secret_ref")
+    await stage.write("integration", "Stripe")
+    await stage.press("up")
+    await write(stage.pilot, "str")
+    await stage.press("down")
+
+
+@scene(within="Acme Dental")
+async def add_reference_refused(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("a")
+    await stage.write("key", "billing_api_key")
+    await choose(stage.pilot, "type", "secret_ref")
+    await stage.write("value-secret_ref", "depot")
+    await stage.press("ctrl+s")
+
+
+@scene(within="Acme Dental")
+async def delete_referenced(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+    await stage.press("d")
+
+
+@scene(within="Acme Dental")
+async def rename_referenced(stage: Stage) -> None:
+    _refer(stage)
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+    await stage.press("e")
+    await stage.write("key", "_2")
+    await stage.press("ctrl+s")
+
+
+@scene(within="Acme Dental")
+async def partial_mask(stage: Stage) -> None:
+    world = stage.world
+    view = world.view("Acme Dental", "stripe_api_key")
+    draft = ConfigDraft(view.key, view.type, integration="Stripe", partial_mask=True)
+    asked = world.repository.configs.edit(BOB, view, draft)
+    world.repository.configs.rotate(BOB, asked, EnteredSecret("sk-pNOBODY-nobody-z789"))
+    await stage.press("f5")
+    await stage.go_to("stripe_api_key")
+
+
+@scene(within="Acme Dental")
+async def edit_partial_mask(stage: Stage) -> None:
+    await stage.go_to("stripe_api_key")
+    await stage.press("e")
+    await choose(stage.pilot, "partial_mask", "first and last four, from the next value")
+
+
 @scene(within="Acme Dental")
 async def details_read(stage: Stage) -> None:
     """Of all that code has read of it, the last time is told."""
@@ -637,6 +769,130 @@ async def details_read(stage: Stage) -> None:
         stage.world.clock.advance(minutes=minutes)
     await stage.press("f5")
     await _details("stripe_api_key")(stage)
+
+
+# Marks and the queue
+
+
+async def _marked(stage: Stage, *keys: str) -> None:
+    for key in keys:
+        await stage.go_to(key)
+        await stage.press("space")
+
+
+@scene(within="Acme Dental")
+async def configurations_marked(stage: Stage) -> None:
+    await _marked(stage, "stripe_webhook_secret", "twilio_token", "deploy_key")
+
+
+@scene(within="Acme Dental")
+async def configurations_sorted(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("S", "S", "S", "g")
+
+
+@scene(within="Acme Dental")
+async def queue_start(stage: Stage) -> None:
+    await _marked(stage, "deploy_key", "sendgrid_key", "stripe_webhook_secret", "twilio_token")
+    await stage.press("R")
+
+
+@scene(within="Acme Dental")
+async def queue_middle(stage: Stage) -> None:
+    await queue_start(stage)
+    await stage.paste(TYPED)
+    await stage.press("enter", "tab")
+    await stage.paste("zQx-planted-in-a-queue")
+
+
+@scene(within="Acme Dental")
+async def queue_problem(stage: Stage) -> None:
+    await queue_start(stage)
+    await stage.press("tab")
+    view = stage.world.view("Acme Dental", "sendgrid_key")
+    stage.world.repository.configs.rotate(BOB, view, EnteredSecret("zQx-planted-by-another"))
+    await stage.paste(TYPED)
+    await stage.press("enter", "shift+tab")
+
+
+@scene(within="Acme Dental")
+async def queue_summary(stage: Stage) -> None:
+    await queue_start(stage)
+    await stage.paste(TYPED)
+    await stage.press("enter", "tab")
+    view = stage.world.view("Acme Dental", "stripe_webhook_secret")
+    stage.world.repository.configs.rotate(BOB, view, EnteredSecret("zQx-planted-by-another"))
+    await stage.paste("zQx-planted-in-a-queue")
+    await stage.press("enter")
+    await stage.paste("zQx-planted-at-its-end")
+    await stage.press("enter")
+
+
+@scene()
+async def queue_everywhere(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("ctrl+p")
+    await write(stage.pilot, "overdue in every")
+    await stage.press("enter")
+
+
+# One key in every organization
+
+
+def _keep_everywhere(world: World, key: str, *, in_global: bool = False) -> None:
+    """Keep a secret of one key in several organizations, in two of them with the same value."""
+    now, configs = world.clock.now, world.repository.configs
+    for days, actor, name, value in (
+        *((200, ALICE, "Global", f"{TYPED}-global"), (131, BOB, "Bright Logistics", TYPED)),
+        *((95, BOB, "Coastal Realty", TYPED), (1, ALICE, "Acme Dental", SHARED)),
+    ):
+        if name != "Global" or in_global:
+            world.clock.now = now - timedelta(days=days)
+            draft = secret(key, value, integration="Backup", rotate_every_days=90)
+            configs.add(actor, world.scope(name), draft)
+    world.clock.now = now
+
+
+async def _open_across(stage: Stage, key: str) -> None:
+    await settled(stage.pilot)
+    await stage.press("K")
+    await write(stage.pilot, key)
+    await stage.press("enter")
+
+
+@scene()
+async def ask_key(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("K")
+    await write(stage.pilot, "s")
+
+
+@scene()
+async def ask_key_error(stage: Stage) -> None:
+    await _open_across(stage, "sttripe")
+
+
+@scene()
+async def key_across(stage: Stage) -> None:
+    _keep_everywhere(stage.world, "backup_key")
+    await _open_across(stage, "backup_key")
+    await stage.press("down")
+
+
+@scene()
+async def key_across_marked_filtered(stage: Stage) -> None:
+    _keep_everywhere(stage.world, "backup_key", in_global=True)
+    await _open_across(stage, "backup_key")
+    await stage.press("slash")
+    await write(stage.pilot, "is:overdue")
+    await stage.press("enter", "asterisk", "down")
+
+
+@scene(within="Acme Dental")
+async def key_across_plain(stage: Stage) -> None:
+    """From the list of configs, of a key that is no secret; a key that does nothing says why."""
+    await stage.go_to("smtp_host")
+    await stage.press("K", "down", "space")
 
 
 # The pictures

@@ -22,19 +22,17 @@ from bifrost_tui.errors import (
     OrganizationNotFoundError,
 )
 from bifrost_tui.settings import Settings
-from bifrost_tui.store import bulk
+from bifrost_tui.store import bulk, bulk_rows
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.bulk import (
     BulkConfig,
-    Damaged,
-    Deed,
-    replay,
     write_configs,
     write_organization,
 )
 from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.organizations import recount
+from bifrost_tui.store.replay import Damaged, Deed, replay
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft, ConfigList
 from bifrost_tui.store.values import ConfigType
@@ -182,7 +180,7 @@ def test_they_are_taken_as_they_are_needed(
     repository: Repository, acme: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken, ahead = 0, []
-    insert = bulk._insert
+    insert = bulk_rows.insert_rows
 
     def watched(context: Any, connection: Any, scope: Scope, rows: list[Any]) -> None:
         ahead.append((taken, len(rows)))
@@ -195,7 +193,7 @@ def test_they_are_taken_as_they_are_needed(
             yield plain(f"key_{number}")
 
     monkeypatch.setattr(bulk, "_CHUNK", 10)
-    monkeypatch.setattr(bulk, "_insert", watched)
+    monkeypatch.setattr(bulk, "insert_rows", watched)
     write_configs(repository, ALICE, acme, many(drafts()))
     assert ahead == [(10, 10), (20, 10), (25, 5)]
 

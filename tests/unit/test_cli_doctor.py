@@ -11,6 +11,8 @@ import pytest
 from bifrost_tui.cli.base import Start
 from bifrost_tui.settings import load_settings
 from bifrost_tui.store import migrate
+from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.values import ConfigType
 from tests.support import ALICE, KEY, NEW_KEY, by_hand, events, plain, planted, secret
 from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
 
@@ -211,3 +213,37 @@ def test_settings_that_cannot_be_used(well: Cli, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("BIFROST_DATABASE_URL", "mysql://user:hunter2hunter2@host/db")
     well.secrets.append("hunter2hunter2")
     assert list(found(well)) == ["settings"]
+
+
+def test_references_that_give_nothing_are_named(well: Cli) -> None:
+    with opened() as repository:
+        acme = repository.organizations.find(ALICE, "Acme")
+        draft = ConfigDraft("REF", ConfigType.SECRET_REF, value="KEY")
+        repository.configs.add(ALICE, acme, draft)
+        well("doctor")
+        view = repository.configs.get_key(ALICE, acme, "KEY")
+        for at in range(6):
+            extra = ConfigDraft(f"REF_{at}", ConfigType.SECRET_REF, value="KEY")
+            repository.configs.add(ALICE, acme, extra)
+        repository.configs.delete(ALICE, view)
+    finding = found(well)["dangling"]
+    assert finding["level"] == "error"
+    assert finding["what"].startswith(
+        "7 references give nothing: Acme / REF (there is no secret KEY), Acme / REF_0 ("
+    )
+    assert finding["what"].endswith(" and 2 more.")
+    with opened() as repository:
+        acme = repository.organizations.find(ALICE, "Acme")
+        repository.configs.add(ALICE, acme, secret("KEY", planted()[0]))
+    well("doctor")
+
+
+def test_a_reference_kept_as_what_it_is_not(well: Cli) -> None:
+    with opened() as repository:
+        acme = repository.organizations.find(ALICE, "Acme")
+        draft = ConfigDraft("REF", ConfigType.SECRET_REF, value="KEY")
+        repository.configs.add(ALICE, acme, draft)
+    by_hand(database_file(), "UPDATE config SET dangling = 'missing' WHERE key = 'REF'")
+    checks = found(well)
+    assert checks["references"]["level"] == "error"
+    assert checks["references"]["what"].startswith("1 reference is kept as what it is not:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from bifrost_tui.errors import AlreadyExistsError, InvalidInputError
 from bifrost_tui.store.bulk import BulkConfig, write_configs
-from bifrost_tui.store.filters import NO_FILTER, STATES, ConfigFilter, parse_filter
+from bifrost_tui.store.filters import NO_FILTER, STATES, ConfigFilter, Order, parse_filter
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft, ConfigList
@@ -297,3 +298,30 @@ def test_whatever_is_typed_finds_something_or_is_refused(ground: Ground, text: s
         for name in ground.lists:
             assert ground.found(name, wanted) == ground.expected(name, wanted)
     assert refused in ("", "filter")
+
+
+@pytest.mark.parametrize("scope", ["Acme", "Global"])
+def test_an_integration_is_found_however_it_is_spelled(repository: Repository, scope: str) -> None:
+    acme = repository.organizations.add(ALICE, "Acme")
+    for where, key, integration in (
+        *((acme, "a", "Slack"), (acme, "c", "SLACK"), (acme, "e", "Slacker"), (acme, "f", None)),
+        *((GLOBAL_SCOPE, "b", "slack"), (GLOBAL_SCOPE, "c", "slack"), (GLOBAL_SCOPE, "d", "x%")),
+    ):
+        repository.configs.add(ALICE, where, plain(key, integration=integration))
+    place = acme if scope == "Acme" else GLOBAL_SCOPE
+    for text, keys in (
+        ("integration:sLaCk", "abc" if scope == "Acme" else "bc"),
+        ("integration:slack c", "c"),
+        ("integration:x%", "d"),
+        ("integration:sla%", ""),
+        ("integration:slack is:shadows", "c" if scope == "Acme" else ""),
+        ("integration:slack is:overdue", ""),
+    ):
+        wanted = ConfigList(place, parse_filter(text))
+        rows = repository.configs.page(ALICE, wanted, offset=0, limit=9).rows
+        assert "".join(row.key for row in rows) == keys, text
+        assert repository.configs.count(ALICE, wanted) == len(keys)
+        for order in Order:
+            ordered = replace(wanted, order=order)
+            rows = repository.configs.page(ALICE, ordered, offset=0, limit=9).rows
+            assert sorted(row.key for row in rows) == [*keys]

@@ -20,12 +20,15 @@ from sqlalchemy import create_engine
 
 from bifrost_tui.errors import DatabaseError, DatabaseFullError, DatabaseNotOursError
 from bifrost_tui.settings import Settings
+from bifrost_tui.store import references
 from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.engine import Database, connect, copy_database
-from bifrost_tui.store.migrate import SCRIPTS, upgrade
+from bifrost_tui.store.migrate import SCRIPTS, create_tables, upgrade
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, metadata
+from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport
 from tests.support import (
     ALICE,
@@ -332,3 +335,84 @@ def test_a_database_that_is_in_use_is_copied_whole(
     database.close()
     assert dump(tmp_path / "copy.db") == dump(database_path(settings))
     assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+
+
+# From the first schema
+
+
+@pytest.fixture
+def first(settings: Settings, tmp_path: Path) -> Path:
+    """A database of schema 0001, with equal secrets in it, and two whose fingerprints coincide."""
+    scripts = tmp_path / "first migration"
+    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
+    with make_repository(settings) as repository:
+        acme = repository.organizations.add(ALICE, "Acme")
+        for scope, key, value in (
+            *((GLOBAL_SCOPE, "a", PLANTED), (acme, "b", PLANTED), (acme, "c", "alone")),
+            *((acme, "d", "one of two"), (acme, "e", "the other"), (acme, "empty", None)),
+        ):
+            repository.configs.add(ALICE, scope, secret(key, value))
+        repository.configs.add(ALICE, acme, plain("p", "kept"))
+    path = database_path(settings)
+    by_hand(path, "UPDATE config SET fingerprint = 'c0c0c0c0' WHERE key IN ('d', 'e')")
+    newer = path.rename(tmp_path / "newer.db")
+    path.touch(0o600)
+    database = connect(settings.database_url)
+    create_tables(database, scripts)
+    database.close()
+    _copy_rows(newer, path)
+    assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]
+    return path
+
+
+def _copy_rows(source: Path, target: Path) -> None:
+    """Copy what both schemas have."""
+    connection = sqlite3.connect(target)
+    try:
+        with connection:
+            connection.execute("ATTACH ? AS newer", [str(source)])
+            tables = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+            for (table,) in tables.fetchall():
+                rows = connection.execute(f"PRAGMA main.table_info({table})").fetchall()
+                columns = ",".join(row[1] for row in rows)
+                if table != VERSION_TABLE:
+                    select = f"SELECT {columns} FROM newer.{table}"
+                    connection.execute(f"INSERT INTO main.{table} ({columns}) {select}")
+    finally:
+        connection.close()
+
+
+def test_a_database_of_the_first_schema_opens_and_works(first: Path, settings: Settings) -> None:
+    with open_repository(settings, ALICE, clock=HandClock()) as repository:
+        assert repository.notices[0] == "The database was brought from schema 0001 to 0002."
+        acme = repository.organizations.find(ALICE, "Acme")
+        assert [(view.key, view.is_reused) for view in listed(repository, ALICE, acme)] == [
+            *(("a", True), ("b", True), ("c", False), ("d", False), ("e", False)),
+            *(("empty", False), ("p", False)),
+        ]
+        [group] = repository.everywhere.reused(ALICE)
+        assert [line.key for line in group.lines] == ["a", "b"]
+        assert repository._context.database.read(references.miscounted) == 0
+        draft = ConfigDraft("ref", ConfigType.SECRET_REF, value="a")
+        assert repository.configs.add(ALICE, acme, draft).dangling is None
+        repository.configs.add(ALICE, acme, secret("again", "alone"))
+        assert len(repository.everywhere.reused(ALICE)) == 2
+        assert repository.audit.verify().broken_at is None
+    assert_nowhere([PLANTED], [first.parent])
+    [copy] = backups(first)
+    assert by_hand(copy, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]
+
+
+def test_secrets_that_no_key_at_hand_opens_are_in_no_group_after_an_upgrade(
+    first: Path, settings: Settings
+) -> None:
+    by_hand(first, "UPDATE config SET key_id = 'lost' WHERE key = 'a'")
+    with open_repository(settings, ALICE, clock=HandClock()) as repository:
+        assert repository.everywhere.reused(ALICE) == ()
+
+
+def test_a_database_of_the_first_schema_becomes_like_a_new_one(
+    first: Path, settings: Settings, tmp_path: Path
+) -> None:
+    open_repository(settings, ALICE, clock=HandClock()).close()
+    assert parts(schema(first)) == parts(schema(tmp_path / "newer.db"))

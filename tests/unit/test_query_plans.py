@@ -12,11 +12,20 @@ from sqlalchemy import event
 from bifrost_tui.demo import build_scale, create_story
 from bifrost_tui.demo.scale import BIGGEST
 from bifrost_tui.store import reading
+from bifrost_tui.store.access import Role
 from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.requests import ConfigList
-from bifrost_tui.store.views import GLOBAL_SCOPE, Anchor, Scope
-from tests.support import ALICE, HandClock, by_hand, make_repository, make_settings
+from bifrost_tui.store.requests import Access, ConfigList
+from bifrost_tui.store.views import GLOBAL_SCOPE, Anchor, Scope, Waiting
+from tests.support import (
+    ALICE,
+    BOB,
+    HandClock,
+    add_member,
+    by_hand,
+    make_repository,
+    make_settings,
+)
 
 FILTERS = [
     "",
@@ -73,7 +82,8 @@ def plans(repository: Repository, ask: Callable[[], Any]) -> list[str]:
         ask()
     finally:
         event.remove(engine, "before_cursor_execute", hear)
-    queries = [(text, values) for text, values in asked if "FROM config" in text]
+    tables = ("FROM config", "JOIN config")
+    queries = [asking for asking in asked if any(table in asking[0] for table in tables)]
     assert queries
     return [
         line[3]
@@ -151,6 +161,81 @@ def test_what_wants_attention_is_counted_from_the_indexes_of_it(
         marks = [line for line in lines if line.startswith("SEARCH config")]
         assert len(marks) == 4
         assert all("COVERING INDEX" in line for line in marks), lines
+
+
+# Over every organization
+
+
+def test_one_key_is_looked_up_in_each_organization(big: Repository) -> None:
+    lines = plans(big, lambda: big.everywhere.key(ALICE, "wireless_prod_passphrase_0001"))
+    assert_along_indexes(lines)
+    assert [line for line in lines if " config " in line] == [
+        "SEARCH config USING INDEX uq_config_scope_id_key (scope_id=? AND key=?)",
+        "SEARCH config USING INDEX uq_config_scope_id_key (scope_id=? AND key=?) LEFT-JOIN",
+    ]
+    # Ordered by the index of names.
+    assert [line for line in lines if " organization " in line] == [
+        "SCAN organization USING INDEX sqlite_autoindex_organization_2"
+    ]
+
+
+def test_references_of_a_global_secret_are_found_by_what_they_refer_to(big: Repository) -> None:
+    view = big.configs.get_key(ALICE, GLOBAL_SCOPE, "wireless_dev_passphrase_0000")
+    assert big.configs.references(ALICE, view).total == 3
+    lines = plans(big, lambda: big.configs.references(ALICE, view))
+    assert "SEARCH config USING INDEX ix_config_refers_to (refers_to=?)" in lines
+    assert not [line for line in lines if line.startswith("SCAN config")]
+
+
+def test_groups_of_equal_secrets_are_told_along_their_index(big: Repository) -> None:
+    add_member(big, "bob", Role.ADMIN, big.organizations.find(ALICE, BIGGEST))
+    for access in (ALICE, BOB):
+        lines = plans(big, lambda: big.everywhere.reused(access))  # noqa: B023
+        assert_along_indexes(lines)
+        assert "SEARCH config USING INDEX ix_config_equal_group (equal_group>?)" in lines
+
+
+@pytest.mark.parametrize("what", Waiting)
+def test_what_waits_is_found_through_an_index_of_it(
+    big: Repository, biggest: Scope, what: Waiting
+) -> None:
+    add_member(big, f"carol-{what}", Role.MEMBER, biggest)
+    for access, scope in (
+        *((ALICE, None), (ALICE, biggest)),
+        (Access(f"carol-{what}", "local"), None),
+    ):
+        lines = plans(big, lambda: big.everywhere.waiting(access, what, scope))  # noqa: B023
+        used = [line for line in lines if " config " in line]
+        index = "ix_config_needs_value" if what is Waiting.NEEDS_VALUE else "ix_config_due_at"
+        assert used
+        assert all(index in line for line in used), lines
+        if what is not Waiting.NEEDS_VALUE:
+            assert_along_indexes(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("is:dangling", "ix_config_refers_to"),
+        ("is:reused", "ix_config_equal_group"),
+        ("is:needs-value", "ix_config_needs_value"),
+        ("integration:stripe", "ix_config_integration"),
+    ],
+)
+def test_a_state_is_looked_for_along_its_index(
+    big: Repository, biggest: Scope, text: str, index: str
+) -> None:
+    wanted = ConfigList(biggest, parse_filter(text))
+    for ask in (
+        lambda: big.configs.count(ALICE, wanted),
+        lambda: big.configs.position(ALICE, wanted, "m"),
+        lambda: big.configs.page(ALICE, wanted, offset=0, limit=10),
+    ):
+        lines = plans(big, ask)
+        assert_along_indexes(lines)
+        own = [line for line in lines if line.startswith(("SEARCH own ", "SEARCH inherited "))]
+        assert own
+        assert all(index in line for line in own), lines
 
 
 @pytest.fixture(scope="module")

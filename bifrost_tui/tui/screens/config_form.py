@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import getters, on
@@ -12,33 +13,34 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.events import DescendantBlur
 from textual.suggester import SuggestFromList
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from bifrost_tui.display import visible
-from bifrost_tui.errors import AlreadyExistsError, BifrostError, ConflictError, InvalidInputError
+from bifrost_tui.errors import (
+    AlreadyExistsError,
+    BifrostError,
+    ConflictError,
+    InvalidInputError,
+    ReferencedError,
+)
+from bifrost_tui.store.filters import ConfigFilter
+from bifrost_tui.store.integrations import USUAL_INTEGRATIONS
 from bifrost_tui.store.periods import checked_period
-from bifrost_tui.store.requests import ConfigDraft
-from bifrost_tui.store.values import ConfigType, checked_key, editable
-from bifrost_tui.store.views import ConfigView, Scope
+from bifrost_tui.store.requests import ConfigDraft, ConfigList
+from bifrost_tui.store.values import ConfigType, checked_key
+from bifrost_tui.store.views import ConfigPage, ConfigView, Scope
 from bifrost_tui.tui.base import DataModal
+from bifrost_tui.tui.screens.carry import CarryScreen
 from bifrost_tui.tui.screens.conflict import ConflictScreen, Way
 from bifrost_tui.tui.secret_notes import SecretNotes
 from bifrost_tui.tui.widgets.fields import Choice, Field, LineInput, TextField
 from bifrost_tui.tui.widgets.json_field import JsonField
 from bifrost_tui.tui.widgets.lines import KeyBar, Status
 from bifrost_tui.tui.widgets.secret_field import SecretField
+from bifrost_tui.tui.widgets.secret_picker import SHOWN, SecretPicker
+from bifrost_tui.tui.widgets.value_fields import ValueFields
 
-USUAL_INTEGRATIONS = (
-    "HTTP request",
-    "Mailgun",
-    "Microsoft Graph",
-    "OpenAI",
-    "SendGrid",
-    "Slack",
-    "Stripe",
-    "Twilio",
-)
+_NO, _YES = "no", "first and last four, from the next value"
 
 
 class ConfigForm(DataModal[ConfigView | None]):
@@ -67,6 +69,7 @@ class ConfigForm(DataModal[ConfigView | None]):
     ]
 
     kind_choice = getters.query_one("#type", Choice)
+    values = getters.query_one(ValueFields)
     secret = getters.query_one(SecretField)
 
     def __init__(
@@ -83,7 +86,6 @@ class ConfigForm(DataModal[ConfigView | None]):
     def compose(self) -> ComposeResult:
         """Lay out the form."""
         given, kind = self._given, self._given.type if self._given else ConfigType.STRING
-        plain = given.value if given is not None and given.value is not None else None
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = Content(self._title())
             yield Field(
@@ -94,15 +96,7 @@ class ConfigForm(DataModal[ConfigView | None]):
             yield Field("Type", Choice([*map(str, ConfigType)], str(kind), id="type"), name="type")
             yield Field(
                 "Value",
-                TextField(_text(plain, kind, ConfigType.STRING), id="value-string"),
-                LineInput(_text(plain, kind, ConfigType.INT), placeholder="0", id="value-int"),
-                Choice(
-                    ["false", "true"],
-                    _text(plain, kind, ConfigType.BOOL) or "false",
-                    id="value-bool",
-                ),
-                JsonField(_text(plain, kind, ConfigType.JSON), id="value-json"),
-                SecretField(empty_text=self._empty_secret(), id="value-secret"),
+                ValueFields(given, kind, empty_secret=self._empty_secret()),
                 name="value",
             )
             yield Field(
@@ -122,6 +116,13 @@ class ConfigForm(DataModal[ConfigView | None]):
                 name="integration",
             )
             yield Field(
+                "Partial mask",
+                Choice(
+                    [_NO, _YES], _YES if given and given.partial_mask else _NO, id="partial_mask"
+                ),
+                name="partial_mask",
+            )
+            yield Field(
                 "Description",
                 LineInput(given.description if given else "", id="description"),
                 name="description",
@@ -132,10 +133,11 @@ class ConfigForm(DataModal[ConfigView | None]):
 
     def on_mount(self) -> None:
         """Show the fields of the type and stand in the first that is to be filled."""
-        self._notes = SecretNotes(self, self.secret, self._scope, self._view)
+        config_id = self._view.id if self._view is not None else None
+        self._notes = SecretNotes(self, self.secret, self._scope, config_id)
         self._show_type(self._kind)
         self._start = self._typed()
-        (self.query_one("#key") if self._given is None else self._value_widget()).focus()
+        (self.query_one("#key") if self._given is None else self.values.widget()).focus()
         self.ask(
             lambda: self.repository.configs.integrations(self.access, self._scope), self._suggest
         )
@@ -159,9 +161,6 @@ class ConfigForm(DataModal[ConfigView | None]):
     def _kind(self) -> ConfigType:
         return ConfigType(self.kind_choice.chosen)
 
-    def _value_widget(self) -> Widget:
-        return self.query_one(f"#value-{self._kind.value}")
-
     def _suggest(self, known: tuple[str, ...]) -> None:
         words = sorted({*map(visible, known), *USUAL_INTEGRATIONS}, key=str.casefold)
         self.query_one("#integration", Input).suggester = SuggestFromList(
@@ -175,10 +174,30 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._show_type(ConfigType(event.chosen))
 
     def _show_type(self, kind: ConfigType) -> None:
-        for each in ConfigType:
-            self.query_one(f"#value-{each.value}").display = each is kind
-        self.query_one("#field-rotate_every_days").display = kind is ConfigType.SECRET
+        self.values.show(kind)
+        for field in ("rotate_every_days", "partial_mask"):
+            self.query_one(f"#field-{field}").display = kind is ConfigType.SECRET
         self._error("value", "")
+
+    @on(SecretPicker.Wanted)
+    def _offer(self, event: SecretPicker.Wanted) -> None:
+        """Offer secrets that the config may stand for: not those of another integration."""
+        integration = self._line("integration").strip()
+        offered = ConfigFilter(
+            words=tuple(event.text.split()),
+            types=frozenset({ConfigType.SECRET}),
+            offered_to=integration,
+        )
+        note = "" if integration else "bound ones are offered once their integration is entered"
+
+        def answered(page: ConfigPage) -> None:
+            rows = page.rows[:SHOWN]
+            event.picker.offer(event.text, rows, more=len(page.rows) > SHOWN, note=note)
+
+        repository, access, wanted = self.repository, self.access, ConfigList(self._scope, offered)
+        self.ask(
+            lambda: repository.configs.page(access, wanted, offset=0, limit=SHOWN + 1), answered
+        )
 
     @on(SecretField.Changed)
     def _secret_changed(self) -> None:
@@ -219,37 +238,26 @@ class ConfigForm(DataModal[ConfigView | None]):
     def _period(self) -> int | None:
         return checked_period(self._line("rotate_every_days"))
 
-    def _plain(self) -> str | None:
-        match self._kind:
-            case ConfigType.SECRET | ConfigType.SECRET_REF:
-                return None
-            case ConfigType.STRING:
-                return self.query_one("#value-string", TextField).entered
-            case ConfigType.INT:
-                return self._line("value-int")
-            case ConfigType.BOOL:
-                return self.query_one("#value-bool", Choice).chosen
-            case ConfigType.JSON:
-                return self.query_one("#value-json", JsonField).text
-
     def _typed(self) -> tuple[object, ...]:
         """Return all that could be lost, to be compared; of a secret only whether there is one."""
         lines = tuple(
             self._line(field)
             for field in ("key", "rotate_every_days", "integration", "description")
         )
-        return (*lines, self._kind, self._plain(), self.secret.revision)
+        chosen = self.query_one("#partial_mask", Choice).chosen
+        return (*lines, self._kind, self.values.plain(), self.secret.revision, chosen)
 
     def _draft(self) -> ConfigDraft:
         secret = self._kind is ConfigType.SECRET
         return ConfigDraft(
             key=self._key,
             type=self._kind,
-            value=self._plain(),
+            value=self.values.plain(),
             secret=self.secret.entered() if secret else None,
             integration=self._line("integration"),
             description=self._line("description"),
             rotate_every_days=self._period() if secret else None,
+            partial_mask=secret and self.query_one("#partial_mask", Choice).chosen == _YES,
         )
 
     # Saving
@@ -258,7 +266,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         """Save; the form stays until that has succeeded."""
         self._save(self._view)
 
-    def _save(self, view: ConfigView | None) -> None:
+    def _save(self, view: ConfigView | None, *, carry: bool | None = None) -> None:
         if self._saving:
             return
         for field in self.query(Field):
@@ -269,7 +277,7 @@ class ConfigForm(DataModal[ConfigView | None]):
             if self._kind is not ConfigType.SECRET or draft.secret is None:
                 self._refuse_lost_secret(draft)
         except InvalidInputError as error:
-            self._refused(error)
+            self._refused(view, error)
             return
         self._saving = True
         configs, access, scope = self.repository.configs, self.access, self._scope
@@ -277,10 +285,10 @@ class ConfigForm(DataModal[ConfigView | None]):
             lambda: (
                 configs.add(access, scope, draft)
                 if view is None
-                else configs.edit(access, view, draft)
+                else configs.edit(access, view, draft, carry_references=carry)
             ),
             self.dismiss,
-            problem=self._refused,
+            problem=partial(self._refused, view),
         )
 
     def _refuse_lost_secret(self, draft: ConfigDraft) -> None:
@@ -292,10 +300,12 @@ class ConfigForm(DataModal[ConfigView | None]):
                 field="type",
             )
 
-    def _refused(self, error: BifrostError) -> None:
+    def _refused(self, view: ConfigView | None, error: BifrostError) -> None:
         self._saving = False
         if isinstance(error, ConflictError):
             self._conflict(error)
+        elif isinstance(error, ReferencedError) and error.field == "key":
+            self._ask_about_references(view, error)
         elif isinstance(error, InvalidInputError | AlreadyExistsError):
             self._point_at(error)
         else:
@@ -315,8 +325,17 @@ class ConfigForm(DataModal[ConfigView | None]):
             self.say(f"Not saved. {error.message}", "error")
             return
         self._error(field, error.message)
-        widget = self._value_widget() if field == "value" else self.query_one(f"#{field}")
+        widget = self.values.widget() if field == "value" else self.query_one(f"#{field}")
         widget.focus()
+
+    def _ask_about_references(self, view: ConfigView | None, error: ReferencedError) -> None:
+        def decided(carry: bool | None) -> None:
+            if carry is None:
+                self.say("Not saved. What you typed is still here.", "warning")
+            else:
+                self._save(view, carry=carry)
+
+        self.app.push_screen(CarryScreen(error.references, self._key), decided)
 
     def _conflict(self, error: ConflictError) -> None:
         view = self._view
@@ -348,25 +367,15 @@ class ConfigForm(DataModal[ConfigView | None]):
             return
         self._view = self._given = theirs
         self._saving = False
-        kind = theirs.type
         self.query_one("#key", Input).value = visible(theirs.key)
-        self.kind_choice.chosen = str(kind)
-        self._show_type(kind)
-        if theirs.value is not None:
-            text = editable(kind, theirs.value)
-            if kind is ConfigType.STRING:
-                self.query_one("#value-string", TextField).replace_all(text)
-            elif kind is ConfigType.INT:
-                self.query_one("#value-int", Input).value = text
-            elif kind is ConfigType.BOOL:
-                self.query_one("#value-bool", Choice).chosen = text
-            else:
-                self.query_one("#value-json", JsonField).load_text(text)
+        self.kind_choice.chosen = str(theirs.type)
+        self.values.load(theirs)
+        self._show_type(theirs.type)
+        self.query_one("#partial_mask", Choice).chosen = _YES if theirs.partial_mask else _NO
         period = theirs.rotate_every_days
         self.query_one("#rotate_every_days", Input).value = str(period) if period else ""
         self.query_one("#integration", Input).value = visible(theirs.integration or "")
         self.query_one("#description", Input).value = visible(theirs.description)
-        self.secret.clear()
         self._start = self._typed()
         self.say(f"This is {theirs.updated_by}'s version now.", "success")
 
@@ -383,7 +392,3 @@ class ConfigForm(DataModal[ConfigView | None]):
             )
             return
         self.dismiss(None)
-
-
-def _text(value: str | None, kind: ConfigType, wanted: ConfigType) -> str:
-    return editable(kind, value) if value is not None and kind is wanted else ""

@@ -18,6 +18,7 @@ from bifrost_tui.store.views import ConfigView, Dependents
 from bifrost_tui.tui.base import DataModal
 from bifrost_tui.tui.screens.conflict import ConflictScreen, Decision, Way
 from bifrost_tui.tui.widgets.buttons import WordButton
+from bifrost_tui.tui.widgets.config_facts import references_text
 from bifrost_tui.tui.widgets.fields import LineInput
 from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.widgets.text_block import TextBlock
@@ -65,14 +66,17 @@ class DeleteScreen(DataModal[str | None]):
         self.ask(lambda: self.repository.configs.dependents(self.access, self._view), self._show)
 
     def _show(self, found: Dependents) -> None:
-        words = "\nIt cannot be brought back."
-        view = self._view
+        view, words = self._view, "\nIt cannot be brought back."
         if found.inherits_instead:
             words += (
                 f" {visible(view.scope.name)} will then inherit the global {visible(view.key)}."
             )
         elif found.inheritors:
             words += f" {counted(found.inheritors, 'organization')} will no longer inherit it."
+        if found.references.total:
+            fate = "will dangle" if found.references_dangle else "will stand for the global one"
+            words += f"\n{counted(found.references.total, 'reference')} {fate}:"
+            words += f"\n  {references_text(found.references, view.scope)}"
         self.query_one("#consequences", TextBlock).show(Text(words))
 
     def on_key(self, event: events.Key) -> None:

@@ -12,13 +12,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from bifrost_tui.clock import iso
-from bifrost_tui.display import MASK, visible, visible_lines
+from bifrost_tui.display import visible, visible_lines
 from bifrost_tui.store.values import editable
-from bifrost_tui.store.views import AuditView, ConfigView, Standing
+from bifrost_tui.store.views import AuditView, ConfigView, References, Scope, Standing
 from bifrost_tui.tui.base import LABEL_WIDTH, DataModal, labelled
 from bifrost_tui.tui.widgets.config_facts import (
     event_text,
     period_text,
+    references_text,
     standing_text,
     state_text,
 )
@@ -26,6 +27,7 @@ from bifrost_tui.tui.widgets.lines import KeyBar, Status
 from bifrost_tui.tui.widgets.text_block import TextBlock
 
 _LONGEST_SHOWN = 20_000
+_REFERENCES_SHOWN = 12
 
 
 class DetailsScreen(DataModal[str | None]):
@@ -53,9 +55,11 @@ class DetailsScreen(DataModal[str | None]):
         Binding("k,up", "scroll(-1)", "up", show=False, tooltip="Scroll up"),
     ]
 
-    def __init__(self, view: ConfigView) -> None:
+    def __init__(self, view: ConfigView, within: Scope | None = None) -> None:
+        """Show a config as it stands in the list of ``within``, without it in its own scope's."""
         super().__init__()
         self._view = view
+        self._within = within or view.scope
 
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""
@@ -68,27 +72,9 @@ class DetailsScreen(DataModal[str | None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show what is known and ask for the events."""
-        view, now = self._view, self.bifrost.clock()
-        pairs: list[tuple[str, Text | str]] = [
-            ("Scope", standing_text(view)),
-            ("Type", view.type.value),
-        ]
-        if view.is_secret:
-            pairs.append(("Value", state_text(view) or Text(MASK)))
-            if view.fingerprint:
-                pairs.append(("Fingerprint", view.fingerprint))
-            if view.secret_changed_at:
-                pairs.append(("Value since", iso(view.secret_changed_at)))
-            if period := period_text(view, now):
-                pairs.append(("Rotation", period))
-        pairs += [
-            ("Integration", visible(view.integration or "any")),
-            ("Description", visible(view.description or "none")),
-            ("Created", f"{iso(view.created_at)} by {visible(view.created_by)}"),
-            ("Changed", f"{iso(view.updated_at)} by {visible(view.updated_by)}"),
-        ]
-        self.query_one("#facts", TextBlock).show(labelled(pairs))
+        """Show what is known, and ask for the events and for what refers to it."""
+        self._show_facts(None)
+        view = self._view
         if view.value is not None:
             shown = visible_lines(editable(view.type, view.value))
             if len(shown) > _LONGEST_SHOWN:
@@ -96,12 +82,43 @@ class DetailsScreen(DataModal[str | None]):
             self.query_one("#value", Static).update(Content(shown))
         else:
             self.query_one("#value", Static).display = False
+        configs, within = self.repository.configs, self._within
         self.ask(
-            lambda: self.repository.configs.history(self.access, view.scope, view.key, 5),
-            self._show_history,
+            lambda: (
+                configs.history(self.access, view.scope, view.key, 5),
+                configs.references(self.access, view, within=within, shown=_REFERENCES_SHOWN),
+            ),
+            lambda found: self._show_found(*found),
         )
 
-    def _show_history(self, history: tuple[AuditView, ...]) -> None:
+    def _show_facts(self, found: References | None) -> None:
+        view, now = self._view, self.bifrost.clock()
+        pairs: list[tuple[str, Text | str]] = [
+            ("Scope", standing_text(view)),
+            ("Type", view.type.value),
+        ]
+        if view.is_secret:
+            pairs.append(("Value", state_text(view) or Text(view.mask or "")))
+            if view.fingerprint:
+                pairs.append(("Fingerprint", view.fingerprint))
+            if view.secret_changed_at:
+                pairs.append(("Value since", iso(view.secret_changed_at)))
+            if period := period_text(view, now):
+                pairs.append(("Rotation", period))
+            if found is not None:
+                pairs.append(("Used by", references_text(found, view.scope) or "no reference"))
+        if view.is_reference:
+            pairs.append(("Stands for", state_text(view) or Text(visible(view.refers_to or ""))))
+        pairs += [
+            ("Integration", visible(view.integration or "any")),
+            ("Description", visible(view.description or "none")),
+            ("Created", f"{iso(view.created_at)} by {visible(view.created_by)}"),
+            ("Changed", f"{iso(view.updated_at)} by {visible(view.updated_by)}"),
+        ]
+        self.query_one("#facts", TextBlock).show(labelled(pairs))
+
+    def _show_found(self, history: tuple[AuditView, ...], found: References) -> None:
+        self._show_facts(found)
         now = self.bifrost.clock()
         lines = Text("\n").join(Text(event_text(event, now), "$muted") for event in history)
         facts = self.query_one("#history", TextBlock)

@@ -19,7 +19,7 @@ from bifrost_tui.tui.widgets.text_block import TextBlock
 _WORDS = """
 Secrets are write-only: no key shows or copies a value. Equal values have equal fingerprints.
 
-▲ overdue   ◇ due   ○ needs value   × unreadable
+▲ overdue   ◇ due   ○ needs value   × unreadable   ∅ dangling
 
 The filter takes words of the key, and type: is: integration:
 type:secret   is:overdue   is:needs-value   is:inherited   integration:stripe

@@ -68,7 +68,7 @@ class RotateScreen(DataModal[ConfigView | None]):
 
     def on_mount(self) -> None:
         """Show what is known about the value that goes."""
-        self._notes = SecretNotes(self, self.field, self._view.scope, self._view)
+        self._notes = SecretNotes(self, self.field, self._view.scope, self._view.id)
         self._show_facts()
         self.field.focus()
 

@@ -10,8 +10,16 @@ from textual.reactive import reactive
 
 from bifrost_tui.clock import iso
 from bifrost_tui.display import age, visible
-from bifrost_tui.store.views import AuditView, ConfigView, Standing, State
-from bifrost_tui.tui.cells import DUE, NEEDS_VALUE, OVERDUE, UNREADABLE
+from bifrost_tui.store.views import (
+    NO_REFERENCES,
+    AuditView,
+    ConfigView,
+    References,
+    Scope,
+    Standing,
+    State,
+)
+from bifrost_tui.tui.cells import DANGLING, DUE, NEEDS_VALUE, OVERDUE, UNREADABLE
 from bifrost_tui.tui.widgets.lines import Line
 
 _DID = {
@@ -60,7 +68,9 @@ def standing_text(view: ConfigView) -> str:
 
 
 def state_text(view: ConfigView) -> Text:
-    """Say what is wrong with a secret, or nothing."""
+    """Say what is wrong with a secret or a reference, or nothing."""
+    if view.state is State.DANGLING:
+        return Text(f"{DANGLING}: {visible(view.dangling or '')}", "$error")
     if view.state is State.NEEDS_VALUE:
         return Text(f"{NEEDS_VALUE}: press r to enter one", "$accent")
     if view.state is State.UNREADABLE:
@@ -70,6 +80,17 @@ def state_text(view: ConfigView) -> Text:
             "$error",
         )
     return Text()
+
+
+def references_text(found: References, scope: Scope) -> str:
+    """Name what refers to a secret of a scope: ``billing_api_key, Acme / hook and 3 more``."""
+    if not found.total:
+        return ""
+    names = ", ".join(
+        visible(use.key if use.scope == scope.name else f"{use.scope} / {use.key}")
+        for use in found.first
+    )
+    return f"{names} and {found.more:,} more" if found.more else names
 
 
 class ConfigFacts(Line):
@@ -88,7 +109,11 @@ class ConfigFacts(Line):
     text: reactive[Text] = reactive(Text)
 
     def show(
-        self, view: ConfigView | None, now: datetime, history: tuple[AuditView, ...] = ()
+        self,
+        view: ConfigView | None,
+        now: datetime,
+        history: tuple[AuditView, ...] = (),
+        found: References = NO_REFERENCES,
     ) -> None:
         """Show a config and its last events; nothing where there is none."""
         if view is None:
@@ -123,6 +148,11 @@ class ConfigFacts(Line):
                 "$muted",
             )
         )
+        used = references_text(found, view.scope)
+        if view.is_reference and view.state is not State.DANGLING:
+            lines.insert(1, Text(f"stands for {visible(view.refers_to or '')}", "$muted"))
+        elif used:
+            lines.insert(1, Text(f"used by {used}", "$muted"))
         if history:
             lines.append(Text(" · ".join(event_text(event, now) for event in history), "$muted"))
         self.text = Text("\n").join(lines[:5])

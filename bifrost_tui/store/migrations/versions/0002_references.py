@@ -15,7 +15,11 @@ REFERENCE = (
 
 
 def upgrade() -> None:
-    """Add the columns, fill what can be told from what is there, and make the indexes."""
+    """Add the columns and make the indexes.
+
+    Groups of equal secrets are found afterwards, with the master key: fingerprints of eight
+    characters coincide in large databases.
+    """
     collation = ' COLLATE "C"' if op.get_bind().dialect.name == "postgresql" else ""
     # As SQL: no engine adds a check to a column that is there, and SQLite to no table.
     op.execute(
@@ -24,12 +28,6 @@ def upgrade() -> None:
     )
     op.add_column("config", sa.Column("dangling", sa.String(16), nullable=True))
     op.add_column("config", sa.Column("equal_group", sa.String(32), nullable=True))
-    # By fingerprint, for no value can be read here; a coincidence of two parts at the next change.
-    op.execute(
-        "UPDATE config SET equal_group = fingerprint WHERE fingerprint IN"
-        " (SELECT fingerprint FROM config WHERE fingerprint IS NOT NULL"
-        " GROUP BY fingerprint HAVING count(*) > 1)"
-    )
     for name, columns in (
         ("refers_to", ["refers_to", "scope_id"]),
         ("dangling", ["dangling", "scope_id"]),
