@@ -347,7 +347,7 @@ async def test_only_a_key_that_there_is_is_shown(world: World) -> None:
         await press(pilot, "enter")
         assert "stripe_webhook_secret in 4 organizations" in screen_text(app_of(pilot))
         await press(pilot, "K", "escape")
-        assert across(pilot)
+        assert across(pilot).is_attached
 
 
 def test_keys_are_suggested_as_far_as_they_may_be_seen(world: World) -> None:
