@@ -28,6 +28,8 @@ A message says what happened, to which scope and key, and what to do; never a va
     ├── SecretUnreadableError        a secret that no key at hand opens
     ├── SecretNeedsValueError        a secret that has no value yet
     ├── CommandError                 a command that cannot be run
+    │   └── HandoverError            it did not take a new value; nothing was saved
+    ├── UnsavedHandoverError         it took a new value that could not be saved
     └── WorkflowError                a workflow that cannot be run as it stands
         └── ParameterError           its parameters do not fit
 """
@@ -196,6 +198,22 @@ class SecretNeedsValueError(BifrostError):
 
 class CommandError(BifrostError):
     """A command cannot be run, or not given what it is to be given."""
+
+
+class HandoverError(CommandError):
+    """A command was to take a new value of a secret and failed; nothing was saved.
+
+    ``code`` is its exit code, or minus the signal that ended it; ``None`` where it was stopped, or
+    never ran.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnsavedHandoverError(BifrostError):
+    """A command has taken a new value of a secret, and the value could not be saved."""
 
 
 class WorkflowError(BifrostError):

@@ -1,4 +1,4 @@
-"""Configs as they are changed: set, rotate, rename, delete."""
+"""Configs as they are changed: set, rename, delete; :mod:`.rotating` gives new values."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from bifrost_tui.store.views import ConfigView, References, Scope, Standing
 if TYPE_CHECKING:
     from bifrost_tui.store.entered import EnteredSecret
 
-_NO_ARGUMENT = (
+NO_ARGUMENT = (
     "A secret's value is never an argument: arguments stand in the process list and in the shell's"
     " history. Pipe the value, or leave it out and be asked. Nothing was saved; if this was the"
     " real value, replace it where it comes from."
 )
+"""What is said where a secret's value was given as an argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def set_config(
     end is part of a piped value: printf '%s' writes none.
     """
     if value is not None and kind == ConfigType.SECRET:
-        raise click.UsageError(_NO_ARGUMENT)
+        raise click.UsageError(NO_ARGUMENT)
     if value is not None and no_value:
         raise click.UsageError("Give either --value or --no-value.")
     facts = _Facts(description, integration, rotate_every_days, partial_mask)
@@ -116,12 +117,12 @@ def set_config(
             raise click.UsageError(f"Only a secret has a mask, and {key} is to be {wanted}.")
         if wanted is ConfigType.SECRET:
             if value is not None:
-                raise click.UsageError(_NO_ARGUMENT)
+                raise click.UsageError(NO_ARGUMENT)
             secret = None if no_value else entered_secret(_question(key, scope, old))
             if secret is None and old is not None and not old.is_secret:
                 _needs_value(key, old, wanted)
             if secret is not None:
-                _tell_value(session, scope, old, secret)
+                tell_value(session, scope, old, secret)
             draft = _draft(key, wanted, old, facts, secret=secret)
         else:
             text = _plain_value(key, wanted, old, value, no_value)
@@ -225,7 +226,7 @@ def _question(key: str, scope: Scope, old: ConfigView | None) -> str:
     return f"Value of {key} in {scope.name} (not shown): "
 
 
-def _tell_value(
+def tell_value(
     session: Session, scope: Scope, old: ConfigView | None, secret: EnteredSecret
 ) -> None:
     """Say what was received and where else that value is; nothing of the value itself."""
@@ -241,7 +242,7 @@ def _tell_value(
         say(f"Mind that the same value is in use as {places}{more}.")
 
 
-def _own(session: Session, scope: Scope, key: str) -> ConfigView:
+def own_config(session: Session, scope: Scope, key: str) -> ConfigView:
     """Return the config of just this scope; changes never reach through to what is inherited."""
     view = session.repository.configs.get_key(session.access, scope, key)
     if view.standing is Standing.INHERITED:
@@ -250,40 +251,6 @@ def _own(session: Session, scope: Scope, key: str) -> ConfigView:
             " changed; say --global to change that one."
         )
     return view
-
-
-@click.command(
-    "rotate",
-    cls=Command,
-    example="bifrost-tui configs rotate STRIPE_KEY --org Acme\n"
-    "openssl rand -hex 32 | tr -d '\\n' | bifrost-tui configs rotate HOOK_KEY --global",
-)
-@key_argument
-@click.option("--value", hidden=True)
-@for_target
-def rotate(target: Target, key: str, value: str | None) -> int:
-    """Give a secret a new value.
-
-    It is read from standard input, byte for byte; where that is a terminal, it is asked for without
-    an echo, and a paste is taken whole.
-    """
-    if value is not None:
-        raise click.UsageError(_NO_ARGUMENT)
-    with target.opened() as (session, scope):
-        view = _own(session, scope, key)
-        if not view.is_secret:
-            raise InvalidInputError(
-                f"{key} is no secret; only secrets are rotated. Change it with: configs set",
-                field="type",
-            )
-        secret = entered_secret(f"New value of {key} in {scope.name} (not shown): ")
-        if secret is None:
-            say("Nothing was entered and nothing was changed.")
-            return FAILED
-        _tell_value(session, scope, view, secret)
-        session.repository.configs.rotate(session.access, view, secret)
-    say(f"Rotated {key} in {scope.name}.")
-    return 0
 
 
 @click.command(
@@ -307,7 +274,7 @@ def rename(target: Target, key: str, new: str, carry: bool | None) -> None:
     nothing is changed.
     """
     with target.opened() as (session, scope):
-        view = _own(session, scope, key)
+        view = own_config(session, scope, key)
         facts = _Facts(None, None, None)
         draft = _draft(checked_key(new), view.type, view, facts, text=_text_of(view))
         try:
@@ -331,7 +298,7 @@ def delete(target: Target, key: str, yes: bool) -> int:
     On a terminal it asks first, and a secret's key has to be typed; without one it takes --yes.
     """
     with target.opened() as (session, scope):
-        view = _own(session, scope, key)
+        view = own_config(session, scope, key)
         told = _consequence(session, scope, view)
         if not yes and not from_terminal():
             raise click.UsageError(f"{told} Say --yes to do it. Nothing was deleted.")

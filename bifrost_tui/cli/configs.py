@@ -1,4 +1,4 @@
-"""Configs: list and get; what changes them stands in :mod:`.config_changes`."""
+"""Configs: list and get; :mod:`.config_changes` and :mod:`.rotating` change them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bifrost_tui.cli import config_changes, everywhere
+from bifrost_tui.cli import config_changes, everywhere, rotating
 from bifrost_tui.cli.base import FOUND, Group
 from bifrost_tui.cli.options import for_target, for_target_or_all, json_option, key_argument
 from bifrost_tui.cli.output import (
@@ -44,7 +44,7 @@ def configs() -> None:
 
 
 configs.add_command(config_changes.set_config)
-configs.add_command(config_changes.rotate)
+configs.add_command(rotating.rotate)
 configs.add_command(config_changes.rename)
 configs.add_command(config_changes.delete)
 

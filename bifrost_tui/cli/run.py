@@ -96,7 +96,7 @@ def run(
         )
 
     from bifrost_tui.runtime.child import end_like, run_child
-    from bifrost_tui.runtime.scrubber import SHORTEST, Scrubber
+    from bifrost_tui.scrubbing.scrubber import SHORTEST, Scrubber
 
     scrubber = None if no_mask else Scrubber()
     if scrubber is not None:

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from bifrost_tui.clock import Clock, iso
 from bifrost_tui.runtime.execution import Running, current
 from bifrost_tui.runtime.records import scrubbed_record
-from bifrost_tui.runtime.scrubber import ScrubbedStream, Scrubber
+from bifrost_tui.scrubbing.scrubber import ScrubbedStream, Scrubber
 
 LINES_KEPT = 10_000
 """The most lines that an execution's log keeps: the newest."""

@@ -25,7 +25,7 @@ from bifrost_tui.runtime.relay import Flow, relay
 from bifrost_tui.terminal import given_core_limit, harden_process
 
 if TYPE_CHECKING:
-    from bifrost_tui.runtime.scrubber import Scrubber
+    from bifrost_tui.scrubbing.scrubber import Scrubber
 
 _STDIN, _STDOUT, _STDERR = range(3)
 

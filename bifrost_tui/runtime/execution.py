@@ -13,7 +13,7 @@ from bifrost_tui.store.views import Scope
 if TYPE_CHECKING:
     from bifrost_tui.runtime.capture import Capture
     from bifrost_tui.runtime.reader import Purpose, Reader
-    from bifrost_tui.runtime.scrubber import Scrubber
+    from bifrost_tui.scrubbing.scrubber import Scrubber
 
 
 @dataclass(frozen=True, slots=True)

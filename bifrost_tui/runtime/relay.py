@@ -10,7 +10,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bifrost_tui.runtime.scrubber import ScrubbedStream
+    from bifrost_tui.scrubbing.scrubber import ScrubbedStream
 
 CHUNK = 64 * 1024
 PAUSE = 0.1

@@ -23,7 +23,7 @@ from bifrost_tui.runtime.parameters import Parameters
 from bifrost_tui.runtime.reader import Reader
 from bifrost_tui.runtime.records import Scrubs, exception_text
 from bifrost_tui.runtime.results import clean_result
-from bifrost_tui.runtime.scrubber import SHORTEST, Scrubber
+from bifrost_tui.scrubbing.scrubber import SHORTEST, Scrubber
 from bifrost_tui.store.views import Scope
 
 P = ParamSpec("P")

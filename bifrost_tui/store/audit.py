@@ -33,6 +33,8 @@ READ = "secret.read"
 """Code was given a secret's value."""
 INJECT = "secret.inject"
 """A command was given it."""
+HANDOVER = "secret.handover"
+"""A command was given a new value that is not kept; of one that is, its rotation tells."""
 READS = (READ, INJECT)
 CHANGES = (
     *("config.add", "config.edit", "config.rotate", "config.delete", "config.import"),

@@ -1,35 +1,32 @@
-"""Configs as they are changed: add, edit, rotate, delete; each with its event, or not at all."""
+"""Configs as they are changed: add, edit, delete; each with its event, or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from bifrost_tui.clock import iso
 from bifrost_tui.display import visible
 from bifrost_tui.errors import (
     AccessDeniedError,
     AlreadyExistsError,
-    ConfigNotFoundError,
-    ConflictError,
     InvalidInputError,
     ReferencedError,
 )
 from bifrost_tui.store import equals, references
 from bifrost_tui.store.access import may_change
-from bifrost_tui.store.audit import DONE, Event
+from bifrost_tui.store.audit import Event
 from bifrost_tui.store.config_lists import type_of
-from bifrost_tui.store.config_questions import ConfigQuestions
+from bifrost_tui.store.config_rotations import ConfigRotations
+from bifrost_tui.store.config_rows import schedule
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
-from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import count_change
-from bifrost_tui.store.places import UNFILLED, hint_context, seal_context, sealed_hint
+from bifrost_tui.store.places import UNFILLED
 from bifrost_tui.store.requests import Access, ConfigDraft
-from bifrost_tui.store.schema import audit_event, config
+from bifrost_tui.store.schema import config
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView, Scope
 
@@ -39,7 +36,7 @@ if TYPE_CHECKING:
     from bifrost_tui.store.tables import Config
 
 
-class ConfigChanges(ConfigQuestions):
+class ConfigChanges(ConfigRotations):
     """What can be done to configs."""
 
     def add(self, access: Access, scope: Scope, draft: ConfigDraft) -> ConfigView:
@@ -155,45 +152,6 @@ class ConfigChanges(ConfigQuestions):
         self._write(access, Event("config.edit", view.scope, view.key), work)
         return self.get(access, view.scope, view.id)
 
-    def rotate(self, access: Access, view: ConfigView, secret: EnteredSecret) -> ConfigView:
-        """Give a secret a new value.
-
-        Raises:
-            ConflictError: it was changed since ``view`` was read.
-
-        """
-
-        def work(session: Session) -> None:
-            row, scope = self._fetch(session, access, view)
-            if row.type != ConfigType.SECRET:
-                raise InvalidInputError(
-                    f"{row.key} is no secret; only secrets are rotated. Edit it instead.",
-                    field="type",
-                )
-            filled = row.secret is None
-            old = row.fingerprint
-            now = self._context.now()
-            self._seal(session.connection(), row, secret, now)
-            told = self._tell(
-                session,
-                access,
-                "config.rotate",
-                scope,
-                row.key,
-                ConfigType.SECRET,
-                fingerprint=row.fingerprint,
-                old_fingerprint=old,
-            )
-            row.updated_at, row.updated_by = told, access.actor
-            row.version += 1
-            self._settle(session, row, [row.key])
-            count_change(
-                session.connection(), view.scope.id, access, told, needs_value=-int(filled)
-            )
-
-        self._write(access, Event("config.rotate", view.scope, view.key), work)
-        return self.get(access, view.scope, view.id)
-
     def delete(self, access: Access, view: ConfigView) -> None:
         """Delete a config for good.
 
@@ -224,58 +182,6 @@ class ConfigChanges(ConfigQuestions):
 
         self._write(access, Event("config.delete", view.scope, view.key), work)
 
-    def _write(self, access: Access, event: Event, work: Callable[[Session], None]) -> None:
-        context = self._context
-        context.guard(access, event, lambda: context.database.write(work))
-
-    def _fetch(self, session: Session, access: Access, view: ConfigView) -> tuple[Config, Scope]:
-        """Load the row that a change is for and its scope, when nothing stands against it."""
-        from bifrost_tui.store.tables import Config
-
-        connection = session.connection()
-        scope, role = self._context.enter(connection, access, view.scope)
-        open_for_changes(scope)
-        row = session.get(Config, view.id)
-        if row is None or row.scope_id != scope.id:
-            raise self._gone(connection, view)
-        if not may_change(role, access, row.created_by):
-            raise AccessDeniedError(
-                f"{access.actor} may change only what {access.actor} created in {scope.name};"
-                f" {row.key} was created by {row.created_by}. Ask an admin."
-            )
-        if row.version != view.version:
-            raise ConflictError(
-                f"{row.key} in {scope.name} was changed by {row.updated_by} at"
-                f" {iso(row.updated_at)}, after you opened it. Nothing was saved.",
-                by=row.updated_by,
-                at=row.updated_at,
-                deleted=False,
-            )
-        return row, scope
-
-    @staticmethod
-    def _gone(connection: Connection, view: ConfigView) -> ConflictError | ConfigNotFoundError:
-        last = connection.execute(
-            select(audit_event.c.actor, audit_event.c.at)
-            .where(
-                audit_event.c.organization_id == view.scope.id,
-                audit_event.c.key == view.key,
-                audit_event.c.action == "config.delete",
-                audit_event.c.outcome == DONE,
-            )
-            .order_by(audit_event.c.sequence.desc())
-            .limit(1)
-        ).one_or_none()
-        if last is None:
-            return ConfigNotFoundError(f"{view.key} in {view.scope.name} does not exist.")
-        return ConflictError(
-            f"{view.key} in {view.scope.name} was deleted by {last.actor} at {iso(last.at)}."
-            " Nothing was saved.",
-            by=last.actor,
-            at=last.at,
-            deleted=True,
-        )
-
     @staticmethod
     def _free(connection: Connection, scope: Scope, key: str, but_id: str | None) -> None:
         found = connection.execute(
@@ -286,19 +192,6 @@ class ConfigChanges(ConfigQuestions):
                 f"{key} exists in {scope.name} already. Edit that one, or choose another key.",
                 field="key",
             )
-
-    def _tell(
-        self,
-        session: Session,
-        access: Access,
-        action: str,
-        scope: Scope,
-        key: str,
-        kind: ConfigType,
-        **details: object,
-    ) -> datetime:
-        told = Event(action, scope, key, details={"type": kind.value, **details})
-        return self._context.chain.append(session.connection(), access, told)
 
     def _check_target(self, connection: Connection, scope: Scope, checked: CheckedDraft) -> None:
         if checked.refers_to is not None:
@@ -364,15 +257,6 @@ class ConfigChanges(ConfigQuestions):
             references.point(connection, reference, key, now, access.actor)
             count_change(connection, reference.scope.id, access, now)
 
-    @staticmethod
-    def _settle(session: Session, row: Config, keys: Iterable[str]) -> None:
-        """Bring what is kept about references into step with a row that has changed."""
-        session.flush()
-        connection = session.connection()
-        references.settle(connection, row.scope_id, set(keys))
-        if row.refers_to is not None:
-            references.settle_one(connection, row.id)
-
     def _fill(
         self, connection: Connection, row: Config, checked: CheckedDraft, now: datetime
     ) -> None:
@@ -394,35 +278,7 @@ class ConfigChanges(ConfigQuestions):
             row.hint = UNFILLED
         if checked.secret is not None:
             self._seal(connection, row, checked.secret, now)
-        _schedule(row)
-
-    def _seal(
-        self, connection: Connection, row: Config, secret: EnteredSecret, now: datetime
-    ) -> None:
-        value, keyring = entered_bytes(secret), self._context.keyring
-        # Never counted down, so that no older token of this row opens again.
-        row.secret_version += 1
-        sealed = keyring.seal(value, seal_context(row.scope_id, row.id, row.secret_version))
-        row.secret, row.key_id = sealed.token, sealed.key_id
-        if row.hint is not None:
-            place = hint_context(row.scope_id, row.id, row.secret_version)
-            row.hint = sealed_hint(keyring, value, place)
-        row.fingerprint = self._context.root.fingerprint(value)
-        row.secret_changed_at, row.unreadable_at = now, None
-        group = equals.join(connection, keyring, row.id, row.fingerprint, value)
-        self._regroup(connection, row, group)
-        _schedule(row)
-
-    @staticmethod
-    def _regroup(connection: Connection, row: Config, group: str | None) -> None:
-        left, row.equal_group = row.equal_group, group
-        if left is not None and left != group:
-            equals.leave(connection, left, but=row.id)
-
-
-def _schedule(row: Config) -> None:
-    changed, period = row.secret_changed_at, row.rotate_every_days
-    row.due_at = changed + timedelta(days=period) if changed and period else None
+        schedule(row)
 
 
 def _facts(row: Config) -> dict[str, object]:

@@ -44,6 +44,9 @@ _POLITE = 0.0005
 
 Opener = Callable[[], "Repository"]
 
+_QUEUES = (("are overdue", "overdue"), ("are due", "due"), ("need a value", "needs_value"))
+"""What the palette offers to rotate everywhere, in words and as the store names it."""
+
 
 class BifrostApp(OrderedApp[int]):
     """Bifrost TUI over one database, for one actor."""
@@ -253,12 +256,25 @@ class BifrostApp(OrderedApp[int]):
                     f"key {self.get_key_display(binding)}",
                     partial(self.call_later, self.run_action, binding.action, node),
                 )
+        if isinstance(screen, DataScreen) and self._repository is not None:
+            for words, what in _QUEUES:
+                yield SystemCommand(
+                    f"Rotate all that {words} in every organization",
+                    "the rotation queue",
+                    partial(self._queue, screen, what),
+                )
         if self.is_open:
             yield SystemCommand("One key in every organization", "asks for the key", self._ask_key)
         for name in OURS:
             yield SystemCommand(
                 f"Theme: {name}", "colours of this session", partial(self._set_theme, name)
             )
+
+    def _queue(self, screen: DataScreen[Any], what: str) -> None:
+        from bifrost_tui.store.views import Waiting
+        from bifrost_tui.tui.queueing import queue_waiting
+
+        queue_waiting(screen, Waiting(what), after=getattr(screen, "reload", None))
 
     def _set_theme(self, name: ThemeName) -> None:
         self.theme = name

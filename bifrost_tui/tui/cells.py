@@ -20,6 +20,7 @@ from bifrost_tui.store.views import (
 from bifrost_tui.tui.widgets.paged_table import Column
 
 CONFIG_COLUMNS = (
+    Column("mark", "", 1),
     Column("key", "Key", 20, grow=3, max_width=48),
     Column("type", "Type", 7),
     Column("value", "Value", 14, grow=2, max_width=60),
@@ -66,7 +67,7 @@ def attention_text(attention: Attention, *, plain: bool = False) -> Text:
     return text
 
 
-def counts_text(counts: ScopeCounts, *, own_only: bool) -> Text:
+def counts_text(counts: ScopeCounts, *, own_only: bool, order: str = "") -> Text:
     """Say how many configs a list has; what wants attention stands where no cut reaches it."""
     text = Text(
         f"{counted(counts.effective, 'config')} · {counted(counts.secrets, 'secret')}", "$muted"
@@ -75,6 +76,8 @@ def counts_text(counts: ScopeCounts, *, own_only: bool) -> Text:
         text.append(" · ").append_text(attention_text(counts.attention))
     if inherited := counts.effective - counts.own:
         text.append(f" · {inherited:,} inherited{' hidden' if own_only else ''}", "$muted")
+    if order:
+        text.append(f" · by {order}", "$accent")
     if not counts.effective:
         text.append(" · press a to add the first")
     return text
@@ -161,6 +164,40 @@ def age_text(view: ConfigView | ConfigLine, now: datetime) -> Text:
     if view.state is State.DUE:
         return Text(f"{DUE} {ago}", "$warning")
     return Text(ago, "$muted")
+
+
+def waiting_text(line: ConfigLine, now: datetime) -> Text:
+    """Say what a secret waits for a new value for: ``▲ 131 d   Stripe   last changed by carol``."""
+    if line.state is State.NEEDS_VALUE:
+        text = Text(NEEDS_VALUE, "$accent")
+    elif line.state is State.UNREADABLE:
+        text = Text(UNREADABLE, "$error")
+    else:
+        ago = age(line.secret_changed_at, now) if line.secret_changed_at else ""
+        glyph = {State.OVERDUE: f"{OVERDUE} ", State.DUE: f"{DUE} "}.get(line.state, "")
+        text = Text(f"{glyph}{ago}", "$warning" if glyph else "$muted")
+    if line.integration:
+        text.append(f"   {visible(line.integration)}", "$muted")
+    return text.append(f"   by {visible(line.updated_by)}", "$muted")
+
+
+def line_of(view: ConfigView) -> ConfigLine:
+    """Return what a queue takes of a config that stands in a list."""
+    return ConfigLine(
+        id=view.id,
+        scope=view.scope,
+        key=view.key,
+        type=view.type,
+        state=view.state,
+        fingerprint=view.fingerprint,
+        equal_group=None,
+        integration=view.integration,
+        rotate_every_days=view.rotate_every_days,
+        secret_changed_at=view.secret_changed_at,
+        due_at=view.due_at,
+        updated_at=view.updated_at,
+        updated_by=view.updated_by,
+    )
 
 
 def config_row_style(view: ConfigView) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
 
 _ANCHORS_KEPT = 64
-_ON_A_LINE = ("open", "edit", "rotate", "delete", "shadow")
+_ON_A_LINE = ("open", "edit", "rotate", "delete", "shadow", "mark", "queue")
 
 
 class ConfigSource:

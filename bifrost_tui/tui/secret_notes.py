@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bifrost_tui.errors import BifrostError
-from bifrost_tui.store.views import ConfigView, Scope, SecretReport
+from bifrost_tui.store.views import Scope, SecretReport
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.widgets.secret_field import SecretField, SecretNote
 
@@ -23,12 +23,12 @@ class SecretNotes:
     """Asks about each value that a field holds; never two questions at once."""
 
     def __init__(
-        self, screen: DataScreen[Any], field: SecretField, scope: Scope, view: ConfigView | None
+        self, screen: DataScreen[Any], field: SecretField, scope: Scope, config_id: str | None
     ) -> None:
         self._screen = screen
         self._field = field
         self._scope = scope
-        self._config_id = view.id if view is not None else None
+        self._config_id = config_id
         self._asking = False
 
     def changed(self) -> None:

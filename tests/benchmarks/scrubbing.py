@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from bifrost_tui.runtime.forms import forms_of
-from bifrost_tui.runtime.scrubber import Scrubber
+from bifrost_tui.scrubbing.forms import forms_of
+from bifrost_tui.scrubbing.scrubber import Scrubber
 from tests.benchmarks.support import Plan, Result, compared, in_turn, say
 
 GROUP = "scrub"
@@ -30,7 +30,7 @@ _FASTER = 100
 
 _FILTER = """
 import json, os, sys
-from bifrost_tui.runtime.scrubber import Scrubber
+from bifrost_tui.scrubbing.scrubber import Scrubber
 
 scrubber = Scrubber()
 with open(sys.argv[1]) as values:

@@ -36,7 +36,7 @@ DRIVER = """if True:
     harden_process()
     from bifrost_tui.errors import CommandError
     from bifrost_tui.runtime.child import end_like, run_child
-    from bifrost_tui.runtime.scrubber import Scrubber
+    from bifrost_tui.scrubbing.scrubber import Scrubber
 
     class Broken:
         holds = False

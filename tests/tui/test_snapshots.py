@@ -504,6 +504,32 @@ async def rotated(stage: Stage) -> None:
     await stage.press("enter")
 
 
+@scene(within="Acme Dental")
+async def generate_start(stage: Stage) -> None:
+    await stage.go_to("stripe_webhook_secret")
+    await stage.press("r", "ctrl+g")
+
+
+@scene(within="Acme Dental")
+async def generate_refused(stage: Stage) -> None:
+    await generate_start(stage)
+    await stage.press("backspace", "backspace", "9", "enter")
+
+
+@scene(within="Acme Dental")
+async def generate_failed(stage: Stage) -> None:
+    await generate_start(stage)
+    command = "v=$(cat); echo 'setting the key at Stripe'; echo \"sent: $v\"; echo refused; exit 3"
+    await stage.write("command", command)
+    await stage.press("enter")
+
+
+@scene(within="Acme Dental")
+async def generate_entered_already(stage: Stage) -> None:
+    await rotate_entered(stage)
+    await stage.press("ctrl+g")
+
+
 # Another operator came between
 
 
@@ -743,6 +769,71 @@ async def details_read(stage: Stage) -> None:
         stage.world.clock.advance(minutes=minutes)
     await stage.press("f5")
     await _details("stripe_api_key")(stage)
+
+
+# Marks and the queue
+
+
+async def _marked(stage: Stage, *keys: str) -> None:
+    for key in keys:
+        await stage.go_to(key)
+        await stage.press("space")
+
+
+@scene(within="Acme Dental")
+async def configurations_marked(stage: Stage) -> None:
+    await _marked(stage, "stripe_webhook_secret", "twilio_token", "deploy_key")
+
+
+@scene(within="Acme Dental")
+async def configurations_sorted(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("S", "S", "S", "g")
+
+
+@scene(within="Acme Dental")
+async def queue_start(stage: Stage) -> None:
+    await _marked(stage, "deploy_key", "sendgrid_key", "stripe_webhook_secret", "twilio_token")
+    await stage.press("R")
+
+
+@scene(within="Acme Dental")
+async def queue_middle(stage: Stage) -> None:
+    await queue_start(stage)
+    await stage.paste(TYPED)
+    await stage.press("enter", "tab")
+    await stage.paste("zQx-planted-in-a-queue")
+
+
+@scene(within="Acme Dental")
+async def queue_problem(stage: Stage) -> None:
+    await queue_start(stage)
+    await stage.press("tab")
+    view = stage.world.view("Acme Dental", "sendgrid_key")
+    stage.world.repository.configs.rotate(BOB, view, EnteredSecret("zQx-planted-by-another"))
+    await stage.paste(TYPED)
+    await stage.press("enter", "shift+tab")
+
+
+@scene(within="Acme Dental")
+async def queue_summary(stage: Stage) -> None:
+    await queue_start(stage)
+    await stage.paste(TYPED)
+    await stage.press("enter", "tab")
+    view = stage.world.view("Acme Dental", "stripe_webhook_secret")
+    stage.world.repository.configs.rotate(BOB, view, EnteredSecret("zQx-planted-by-another"))
+    await stage.paste("zQx-planted-in-a-queue")
+    await stage.press("enter")
+    await stage.paste("zQx-planted-at-its-end")
+    await stage.press("enter")
+
+
+@scene()
+async def queue_everywhere(stage: Stage) -> None:
+    await settled(stage.pilot)
+    await stage.press("ctrl+p")
+    await write(stage.pilot, "overdue in every")
+    await stage.press("enter")
 
 
 # One key in every organization

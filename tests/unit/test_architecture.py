@@ -90,6 +90,7 @@ BREACHES = {
     "Tokens are for the runtime alone": ("cli/run.py", "bifrost_tui.store.stored"),
     "The runtime knows no screen and no command": ("runtime/values.py", "click"),
     "The cipher knows no database and no screen": ("crypto/derivation.py", "sqlalchemy"),
+    "The scrubber knows no database and no key": ("scrubbing/forms.py", "sqlalchemy"),
     "The store knows no screen": ("store/views.py", "textual.app"),
     "Plaintext is read in one module that nothing here imports": (
         "store/opening.py",

@@ -269,7 +269,7 @@ def test_delete_takes_yes(acme: Cli) -> None:
 
 
 def test_a_change_in_between_is_a_conflict(acme: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bifrost_tui.cli import config_changes
+    from bifrost_tui.cli import rotating
 
     acme("configs", "set", "KEY", *AT, "--type", "secret", stdin="the-first-value-123")
     acme.secrets.append(planted()[0])
@@ -283,7 +283,7 @@ def test_a_change_in_between_is_a_conflict(acme: Cli, monkeypatch: pytest.Monkey
 
     from bifrost_tui.store.entered import EnteredSecret
 
-    monkeypatch.setattr(config_changes, "entered_secret", entered)
+    monkeypatch.setattr(rotating, "entered_secret", entered)
     ran = acme("configs", "rotate", "KEY", *AT, code=1)
     assert "was changed by alice" in ran.err
     assert value(acme, "KEY") == "theirs"

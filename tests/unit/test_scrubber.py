@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bifrost_tui.runtime import follow, scrubber, search
-from bifrost_tui.runtime.scrubber import REDACTED, SHORTEST, ScrubbedStream, Scrubber
+from bifrost_tui.scrubbing import follow, scrubber, search
+from bifrost_tui.scrubbing.scrubber import REDACTED, SHORTEST, ScrubbedStream, Scrubber
 from tests.unit.scrubber_support import MARK, SlowStream, Written, reference, written
 
 WORDS = "correct-horse-battery-staple-x"

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_tui.runtime.forms import forms_of
 from bifrost_tui.runtime.secret_text import SecretText
+from bifrost_tui.scrubbing.forms import forms_of
 from tests.unit.scrubber_support import base64_strings, written
 
 SPECIAL = " a/<&>'\"\\\n\r\t~#:=+%é€😀\u2028\x00\x1b\x7f0Zz-_"

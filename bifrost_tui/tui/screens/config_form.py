@@ -133,7 +133,8 @@ class ConfigForm(DataModal[ConfigView | None]):
 
     def on_mount(self) -> None:
         """Show the fields of the type and stand in the first that is to be filled."""
-        self._notes = SecretNotes(self, self.secret, self._scope, self._view)
+        config_id = self._view.id if self._view is not None else None
+        self._notes = SecretNotes(self, self.secret, self._scope, config_id)
         self._show_type(self._kind)
         self._start = self._typed()
         (self.query_one("#key") if self._given is None else self.values.widget()).focus()

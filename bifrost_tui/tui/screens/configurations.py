@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -13,11 +12,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from bifrost_tui.display import visible
-from bifrost_tui.errors import BifrostError, InvalidInputError, NotFoundError
-from bifrost_tui.store.filters import parse_filter
+from bifrost_tui.errors import BifrostError, InvalidInputError
+from bifrost_tui.store.filters import Order, parse_filter
 from bifrost_tui.store.requests import ConfigList
-from bifrost_tui.store.views import AuditView, ConfigPage, ConfigView, Scope, ScopeCounts
-from bifrost_tui.tui.base import DataScreen
+from bifrost_tui.store.views import (
+    AuditView,
+    ConfigPage,
+    ConfigView,
+    References,
+    Scope,
+    ScopeCounts,
+)
 from bifrost_tui.tui.cells import (
     CONFIG_COLUMNS,
     config_cell,
@@ -26,6 +31,9 @@ from bifrost_tui.tui.cells import (
     found_text,
 )
 from bifrost_tui.tui.config_source import ConfigSource, why_not
+from bifrost_tui.tui.marks import Marks
+from bifrost_tui.tui.screens.config_actions import ConfigActions
+from bifrost_tui.tui.screens.marked_list import MarkedList
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
@@ -35,17 +43,11 @@ PAGE = 100
 """How many lines are asked for at once."""
 
 
-class ConfigurationsScreen(DataScreen[None]):
+class ConfigurationsScreen(MarkedList, ConfigActions):
     """The list of an organization's configs, inherited ones among its own."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "add", "add", id="configs.add", tooltip="Add a config"),
-        Binding("e", "edit", "edit", id="configs.edit", tooltip="Edit the config"),
-        Binding(
-            "r", "rotate", "rotate", id="configs.rotate", tooltip="Give the secret a new value"
-        ),
-        Binding("d", "delete", "delete", id="configs.delete", tooltip="Delete the config"),
         Binding(
             "slash",
             "filter",
@@ -53,13 +55,6 @@ class ConfigurationsScreen(DataScreen[None]):
             key_display="/",
             id="list.filter",
             tooltip="Filter by words of the key, type: is: integration:",
-        ),
-        Binding(
-            "s",
-            "shadow",
-            "shadow",
-            id="configs.shadow",
-            tooltip="Shadow the inherited config with one of this organization",
         ),
         Binding(
             "o,escape",
@@ -70,12 +65,27 @@ class ConfigurationsScreen(DataScreen[None]):
             tooltip="Back to the organizations; Esc clears a filter first",
         ),
         Binding(
+            "s",
+            "shadow",
+            "shadow",
+            id="configs.shadow",
+            tooltip="Shadow the inherited config with one of this organization",
+        ),
+        Binding(
             "i",
             "inherited",
             "inherited",
             show=False,
             id="configs.inherited",
             tooltip="Hide the inherited configs, or show them again",
+        ),
+        Binding(
+            "S",
+            "sort",
+            "sort",
+            show=False,
+            id="configs.sort",
+            tooltip="Order the list by key, integration, age, or what is due first",
         ),
         Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
     ]
@@ -93,6 +103,8 @@ class ConfigurationsScreen(DataScreen[None]):
         self._first = first
         self._scope = scope
         self._own_only = False
+        self._order = Order.KEY
+        self.marks = Marks()
         self._source = ConfigSource(ConfigList(scope))
         self._generation = 0
         self._counts: ScopeCounts | None = None
@@ -107,7 +119,7 @@ class ConfigurationsScreen(DataScreen[None]):
             yield FilterBar()
         yield PagedTable[ConfigView](
             CONFIG_COLUMNS,
-            lambda view, column: config_cell(view, column, self.bifrost.clock()),
+            self._cell,
             row_style=config_row_style,
             page_size=PAGE,
             id="configs",
@@ -115,6 +127,11 @@ class ConfigurationsScreen(DataScreen[None]):
         yield ConfigFacts()
         yield Status()
         yield KeyBar()
+
+    def _cell(self, view: ConfigView, column: str) -> Text:
+        if column == "mark":
+            return Text("+" if view.id in self.marks else "", "$accent")
+        return config_cell(view, column, self.bifrost.clock())
 
     def on_mount(self) -> None:
         """Show where we are, and ask for the first lines."""
@@ -156,7 +173,10 @@ class ConfigurationsScreen(DataScreen[None]):
         """Show the list as it is filtered now, from the line of ``key`` on where it is given."""
         try:
             wanted = ConfigList(
-                self._scope, parse_filter(self.filter_bar.text), own_only=self._own_only
+                self._scope,
+                parse_filter(self.filter_bar.text),
+                own_only=self._own_only,
+                order=self._order,
             )
         except InvalidInputError as error:
             self.say(error.message, "warning")
@@ -165,6 +185,7 @@ class ConfigurationsScreen(DataScreen[None]):
         if quiet:
             self.query_one(Status).clear()
         self._source.abandon()
+        self.marks.last = None
         source = self._source = ConfigSource(wanted)
         repository, access = self.repository, self.access
 
@@ -206,7 +227,8 @@ class ConfigurationsScreen(DataScreen[None]):
 
     def _show_counts(self, counts: ScopeCounts) -> None:
         self._counts = counts
-        self.facts.left = counts_text(counts, own_only=self._own_only)
+        order = "" if self._order is Order.KEY else self._order.value
+        self.facts.left = counts_text(counts, own_only=self._own_only, order=order)
         self._show_found()
 
     def _show_found(self) -> None:
@@ -249,15 +271,21 @@ class ConfigurationsScreen(DataScreen[None]):
             self.details.show(view, self.bifrost.clock())
         if view is not None and self._history_of is None:
             self._history_of = view.id
+            configs, access, within = self.repository.configs, self.access, self._scope
             self.ask(
-                lambda: self.repository.configs.history(self.access, view.scope, view.key, 2),
-                partial(self._show_history, view),
+                lambda: (
+                    configs.history(access, view.scope, view.key, 2),
+                    configs.references(access, view, within=within),
+                ),
+                partial(self._show_about, view),
             )
 
-    def _show_history(self, view: ConfigView, history: tuple[AuditView, ...]) -> None:
+    def _show_about(
+        self, view: ConfigView, found: tuple[tuple[AuditView, ...], References]
+    ) -> None:
         current: ConfigView | None = self.table.current
         if current is not None and current.id == view.id:
-            self.details.show(view, self.bifrost.clock(), history)
+            self.details.show(view, self.bifrost.clock(), *found)
 
     def on_resize(self) -> None:
         """Fill the details where they have come into view."""
@@ -282,91 +310,7 @@ class ConfigurationsScreen(DataScreen[None]):
         """Say why a key does nothing here."""
         # Asked once more while the screen goes, when the table has gone before it.
         current = self.table.current if self.is_attached and self.query(PagedTable) else None
-        return why_not(action, self._scope, current)
-
-    @on(PagedTable.RowSelected)
-    def action_open(self) -> None:
-        """Show all about the config."""
-        from bifrost_tui.tui.screens.details import DetailsScreen
-
-        self._with_whole(
-            lambda view: self.app.push_screen(DetailsScreen(view), self._after_details)
-        )
-
-    def _after_details(self, action: str | None) -> None:
-        if action:
-            self.run_worker(self.run_action(f"screen.{action}"), exit_on_error=True)
-
-    def action_add(self) -> None:
-        """Add a config."""
-        from bifrost_tui.tui.screens.config_form import ConfigForm
-
-        self.app.push_screen(ConfigForm(self._scope), self._saved)
-
-    def action_edit(self) -> None:
-        """Edit the config under the cursor."""
-        self._open_form(shadow=False)
-
-    def action_shadow(self) -> None:
-        """Add a config of this organization with the key of an inherited one."""
-        self._open_form(shadow=True)
-
-    def _open_form(self, *, shadow: bool) -> None:
-        from bifrost_tui.tui.screens.config_form import ConfigForm
-
-        def show(view: ConfigView) -> None:
-            self.app.push_screen(ConfigForm(self._scope, view, shadow=shadow), self._saved)
-
-        self._with_whole(show)
-
-    def action_rotate(self) -> None:
-        """Give the secret under the cursor a new value."""
-        from bifrost_tui.tui.screens.rotate import RotateScreen
-
-        self._with_whole(
-            lambda view: self.app.push_screen(RotateScreen(view), partial(self._saved, "rotated"))
-        )
-
-    def action_delete(self) -> None:
-        """Delete the config under the cursor, after a question."""
-        from bifrost_tui.tui.screens.delete import DeleteScreen
-
-        self._with_whole(lambda view: self.app.push_screen(DeleteScreen(view), self._deleted))
-
-    def _with_whole(self, then: Callable[[ConfigView], object]) -> None:
-        """Fetch the config under the cursor as it is now, with its whole value."""
-        current: ConfigView | None = self.table.current
-        if current is None:
-            return
-        if not current.cut:
-            # At once, so that what is typed next finds the form; a newer version is a conflict.
-            then(current)
-            return
-
-        def gone(error: BifrostError) -> None:
-            if isinstance(error, NotFoundError):
-                self.reload()
-            self.tell_problem(error)
-
-        self.ask(
-            lambda: self.repository.configs.get(self.access, self._scope, current.id),
-            then,
-            problem=gone,
-        )
-
-    def _saved(self, *outcome: object) -> None:
-        view = outcome[-1]
-        if isinstance(view, ConfigView):
-            word = outcome[0] if len(outcome) > 1 else "saved"
-            tail = f" · fingerprint {view.fingerprint}" if view.fingerprint else ""
-            self.say(f"{view.key} in {view.scope.name} is {word}{tail}", "success")
-            self.reload(view.key)
-
-    def _deleted(self, key: str | None) -> None:
-        if key:
-            self.say(f"{key} in {self._scope.name} is deleted", "success")
-        if key is not None:
-            self.reload()
+        return why_not(action, self._scope, current) or self.why_not_mark(action, current)
 
     def action_filter(self) -> None:
         """Filter the list."""
@@ -378,6 +322,12 @@ class ConfigurationsScreen(DataScreen[None]):
             self.say("Global inherits nothing.")
             return
         self._own_only = not self._own_only
+        self.reload()
+
+    def action_sort(self) -> None:
+        """Order the list by the next of what it can be ordered by."""
+        orders = list(Order)
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self.reload()
 
     def action_reload(self) -> None:

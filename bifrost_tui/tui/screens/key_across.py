@@ -6,14 +6,13 @@ From here marked ones go into the rotation queue.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
 from textual import getters, on
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from bifrost_tui.display import counted, visible
@@ -40,8 +39,20 @@ class KeyAcrossScreen(DataScreen[None]):
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "mark", id="marks.mark", tooltip="Mark it, or take its mark off"),
-        Binding("R", "queue", "queue", id="marks.queue", tooltip="Rotate what is marked, in turn"),
+        Binding(
+            "R",
+            "queue",
+            "queue",
+            id="configs.queue",
+            tooltip="Rotate the marked secrets one after another",
+        ),
+        Binding(
+            "space",
+            "mark",
+            "mark",
+            id="configs.mark",
+            tooltip="Mark the secret for the queue, or take its mark away",
+        ),
         Binding(
             "slash",
             "filter",
@@ -53,17 +64,19 @@ class KeyAcrossScreen(DataScreen[None]):
         Binding(
             "v",
             "mark_range",
-            "range",
-            id="marks.range",
-            tooltip="Mark from the last marked to the cursor",
+            "mark range",
+            show=False,
+            id="configs.mark_range",
+            tooltip="Mark the secrets from the one marked last to this one",
         ),
         Binding(
             "asterisk",
             "mark_all",
-            "all",
+            "mark all",
+            show=False,
             key_display="*",
-            id="marks.all",
-            tooltip="Mark all that the filter lets through; again: none",
+            id="configs.mark_all",
+            tooltip="Mark every secret of the list as it is filtered; again takes all marks away",
         ),
         Binding("escape", "back", "back", id="screen.back", tooltip="Clear the filter, go back"),
         Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
@@ -171,15 +184,9 @@ class KeyAcrossScreen(DataScreen[None]):
 
     # Marks
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys that work here; that of the queue says how many are marked."""
-        found = super().active_bindings
-        queue = found.get("R")
-        if queue is not None and self._marked:
-            told = replace(queue.binding, description=f"queue {len(self._marked):,}")
-            found["R"] = queue._replace(binding=told)
-        return found
+    def key_label(self, action: str) -> str:
+        """Say how many secrets a key is for, where the bar of keys shows it."""
+        return f"{len(self._marked):,}" if action == "queue" and self._marked else ""
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
@@ -208,7 +215,10 @@ class KeyAcrossScreen(DataScreen[None]):
         """Mark from the line that was marked last to the one under the cursor."""
         at = self.table.cursor
         places = [place for place, line in enumerate(self._shown) if self._is_last_marked(line)]
-        first, last = sorted((places[0] if places else at, at))
+        if not places:
+            self.say("Mark the first of the range with space, then press v on the last.")
+            return
+        first, last = sorted((places[0], at))
         ids = [config.id for config in self._markable(self._shown[first : last + 1])]
         if ids:
             self._marked.update(ids)
@@ -237,7 +247,13 @@ class KeyAcrossScreen(DataScreen[None]):
         current: KeyLine | None = self.table.current
         wanted = self._marked or {current.config.id if current and current.config else ""}
         queued = [config for config in self._markable(self._all) if config.id in wanted]
-        self.app.push_screen(QueueScreen(queued), lambda _: self.reload())
+
+        def left(done: tuple[str, ...] | None) -> None:
+            if done:
+                self.say(f"{len(done):,} rotated.", "success")
+            self.reload()
+
+        self.app.push_screen(QueueScreen(queued), left)
 
     @on(PagedTable.RowSelected)
     async def _open(self, event: PagedTable.RowSelected) -> None:

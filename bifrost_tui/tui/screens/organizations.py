@@ -49,6 +49,13 @@ class OrganizationsScreen(DataScreen[None]):
             tooltip="Archive it, or restore an archived one",
         ),
         Binding(
+            "R",
+            "queue",
+            "queue",
+            id="organizations.queue",
+            tooltip="Rotate all that is overdue in the organization, one after another",
+        ),
+        Binding(
             "slash",
             "filter",
             "filter",
@@ -210,7 +217,7 @@ class OrganizationsScreen(DataScreen[None]):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        if action not in ("rename", "archive", "add", "archived"):
+        if action not in ("rename", "archive", "add", "archived", "queue"):
             return ""
         if not self._loaded:
             return "The database is not open yet."
@@ -219,6 +226,8 @@ class OrganizationsScreen(DataScreen[None]):
             return ""
         if view is None:
             return "There is no organization under the cursor."
+        if action == "queue" and not view.attention.overdue:
+            return f"Nothing is overdue in {view.scope.name}."
         if view.scope.is_global and action in ("rename", "archive"):
             return "Global belongs to every organization: it cannot be renamed or archived."
         if action == "rename" and view.scope.archived:
@@ -263,6 +272,15 @@ class OrganizationsScreen(DataScreen[None]):
             self._archived = False
             self.say(f"{scope.name} is saved", "success")
             self.reload(scope.name)
+
+    def action_queue(self) -> None:
+        """Rotate all that is overdue in the organization under the cursor."""
+        from bifrost_tui.store.views import Waiting
+        from bifrost_tui.tui.queueing import queue_waiting
+
+        view: OrganizationView | None = self.table.current
+        if view is not None:
+            queue_waiting(self, Waiting.OVERDUE, view.scope, self.reload)
 
     def action_archive(self) -> None:
         """Archive the organization under the cursor, or restore it."""

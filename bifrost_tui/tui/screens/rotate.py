@@ -31,6 +31,13 @@ class RotateScreen(DataModal[ConfigView | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,ctrl+s", "save", "save", id="form.save", tooltip="Save the new value"),
         Binding(
+            "ctrl+g",
+            "generate",
+            "generate",
+            id="rotate.generate",
+            tooltip="Generate a value, and hand it to a command",
+        ),
+        Binding(
             "escape",
             "leave",
             "cancel",
@@ -61,7 +68,7 @@ class RotateScreen(DataModal[ConfigView | None]):
 
     def on_mount(self) -> None:
         """Show what is known about the value that goes."""
-        self._notes = SecretNotes(self, self.field, self._view.scope, self._view)
+        self._notes = SecretNotes(self, self.field, self._view.scope, self._view.id)
         self._show_facts()
         self.field.focus()
 
@@ -87,6 +94,13 @@ class RotateScreen(DataModal[ConfigView | None]):
     def _changed(self) -> None:
         self._leaving = False
         self._notes.changed()
+        self.refresh_bindings()
+
+    def why_not(self, action: str) -> str:
+        """Say why no value can be generated now."""
+        if action == "generate" and self.is_mounted and not self.field.is_empty:
+            return "A value is entered already. ^u clears it, and ^g then generates one."
+        return ""
 
     @on(SecretField.Submitted)
     def _entered(self, event: SecretField.Submitted) -> None:
@@ -132,6 +146,17 @@ class RotateScreen(DataModal[ConfigView | None]):
             self._save(theirs)
         else:
             self.say("Not saved. What you entered is still here.", "warning")
+
+    def action_generate(self) -> None:
+        """Make a value instead of entering one."""
+        if not self._saving:
+            from bifrost_tui.tui.screens.generate import GenerateScreen
+
+            self.app.push_screen(GenerateScreen(self._view), self._generated)
+
+    def _generated(self, view: ConfigView | None) -> None:
+        if view is not None:
+            self.dismiss(view)
 
     def action_leave(self) -> None:
         """Leave the value as it is; when one was entered, only at the second time."""

@@ -139,8 +139,15 @@ class KeyBar(Line):
             if binding.show and binding.action not in seen:
                 seen.add(binding.action)
                 display = self.app.get_key_display(binding)
-                keys.append((display, binding.description, active.enabled))
+                more = self._more(binding.action)
+                words = f"{binding.description} {more}".strip()
+                keys.append((display, words, active.enabled))
         return keys
+
+    def _more(self, action: str) -> str:
+        """Return what the screen has to add to a key: how many it is for."""
+        told = getattr(self.screen, "key_label", None)
+        return str(told(action)) if told is not None else ""
 
     def _rank(self, active: ActiveBinding) -> int:
         """Put Enter first, then the screen's keys, those of the field at hand, those of all."""

@@ -165,6 +165,10 @@ class SecretField(Widget, can_focus=True):
         else:
             self._hold(None)
 
+    def hold(self, secret: EnteredSecret) -> None:
+        """Hold a value that was entered before and is not saved yet."""
+        self._hold(secret)
+
     def action_clear_last(self) -> None:
         """Drop the last character."""
         if self._secret is not None:

@@ -13,7 +13,7 @@ from itertools import islice
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
-from bifrost_tui.runtime.follow import (
+from bifrost_tui.scrubbing.follow import (
     APART,
     HEAD,
     LONGEST_BREAK,
@@ -22,7 +22,7 @@ from bifrost_tui.runtime.follow import (
     before,
     unbroken,
 )
-from bifrost_tui.runtime.forms import SHORTEST, Closed, Forms
+from bifrost_tui.scrubbing.forms import SHORTEST, Closed, Forms
 
 _PIECE = 8
 _WINDOW = 16

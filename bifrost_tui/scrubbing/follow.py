@@ -6,7 +6,7 @@ import re
 from array import array
 from typing import NamedTuple
 
-from bifrost_tui.runtime.forms import Closed
+from bifrost_tui.scrubbing.forms import Closed
 
 HEAD = 1024
 """Of a longer form, as many bytes are searched for; the rest is followed."""

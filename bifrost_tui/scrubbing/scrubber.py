@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 
-from bifrost_tui.runtime.follow import Follower
-from bifrost_tui.runtime.forms import SHORTEST, Closed, forms_of
-from bifrost_tui.runtime.search import Found, Index, Search
+from bifrost_tui.scrubbing.follow import Follower
+from bifrost_tui.scrubbing.forms import SHORTEST, Closed, forms_of
+from bifrost_tui.scrubbing.search import Found, Index, Search
 
 __all__ = ["REDACTED", "SHORTEST", "ScrubbedStream", "Scrubber"]
 

@@ -1,0 +1,140 @@
+"""What every change of a config has in common: its row, its event, the sealing of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from bifrost_tui.clock import iso
+from bifrost_tui.errors import AccessDeniedError, ConfigNotFoundError, ConflictError
+from bifrost_tui.store import equals, references
+from bifrost_tui.store.access import may_change
+from bifrost_tui.store.audit import DONE, Event
+from bifrost_tui.store.config_questions import ConfigQuestions
+from bifrost_tui.store.context import open_for_changes
+from bifrost_tui.store.entered import EnteredSecret, entered_bytes
+from bifrost_tui.store.places import hint_context, seal_context, sealed_hint
+from bifrost_tui.store.requests import Access
+from bifrost_tui.store.schema import audit_event
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import ConfigView, Scope
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from bifrost_tui.store.tables import Config
+
+
+class ConfigRows(ConfigQuestions):
+    """The rows of configs as changes work on them."""
+
+    def _write(self, access: Access, event: Event, work: Callable[[Session], object]) -> None:
+        context = self._context
+        context.guard(access, event, lambda: context.database.write(work))
+
+    def _fetch(
+        self, session: Session, access: Access, view: ConfigView, *, any_version: bool = False
+    ) -> tuple[Config, Scope]:
+        """Load the row that a change is for and its scope, when nothing stands against it.
+
+        ``any_version``: what others have changed since ``view`` was read does not.
+        """
+        from bifrost_tui.store.tables import Config
+
+        connection = session.connection()
+        scope, role = self._context.enter(connection, access, view.scope)
+        open_for_changes(scope)
+        row = session.get(Config, view.id)
+        if row is None or row.scope_id != scope.id:
+            raise self._gone(connection, view)
+        if not may_change(role, access, row.created_by):
+            raise AccessDeniedError(
+                f"{access.actor} may change only what {access.actor} created in {scope.name};"
+                f" {row.key} was created by {row.created_by}. Ask an admin."
+            )
+        if row.version != view.version and not any_version:
+            raise ConflictError(
+                f"{row.key} in {scope.name} was changed by {row.updated_by} at"
+                f" {iso(row.updated_at)}, after you opened it. Nothing was saved.",
+                by=row.updated_by,
+                at=row.updated_at,
+                deleted=False,
+            )
+        return row, scope
+
+    @staticmethod
+    def _gone(connection: Connection, view: ConfigView) -> ConflictError | ConfigNotFoundError:
+        last = connection.execute(
+            select(audit_event.c.actor, audit_event.c.at)
+            .where(
+                audit_event.c.organization_id == view.scope.id,
+                audit_event.c.key == view.key,
+                audit_event.c.action == "config.delete",
+                audit_event.c.outcome == DONE,
+            )
+            .order_by(audit_event.c.sequence.desc())
+            .limit(1)
+        ).one_or_none()
+        if last is None:
+            return ConfigNotFoundError(f"{view.key} in {view.scope.name} does not exist.")
+        return ConflictError(
+            f"{view.key} in {view.scope.name} was deleted by {last.actor} at {iso(last.at)}."
+            " Nothing was saved.",
+            by=last.actor,
+            at=last.at,
+            deleted=True,
+        )
+
+    def _tell(
+        self,
+        session: Session,
+        access: Access,
+        action: str,
+        scope: Scope,
+        key: str,
+        kind: ConfigType,
+        **details: object,
+    ) -> datetime:
+        told = Event(action, scope, key, details={"type": kind.value, **details})
+        return self._context.chain.append(session.connection(), access, told)
+
+    @staticmethod
+    def _settle(session: Session, row: Config, keys: Iterable[str]) -> None:
+        """Bring what is kept about references into step with a row that has changed."""
+        session.flush()
+        connection = session.connection()
+        references.settle(connection, row.scope_id, set(keys))
+        if row.refers_to is not None:
+            references.settle_one(connection, row.id)
+
+    def _seal(
+        self, connection: Connection, row: Config, secret: EnteredSecret, now: datetime
+    ) -> None:
+        value, keyring = entered_bytes(secret), self._context.keyring
+        # Never counted down, so that no older token of this row opens again.
+        row.secret_version += 1
+        sealed = keyring.seal(value, seal_context(row.scope_id, row.id, row.secret_version))
+        row.secret, row.key_id = sealed.token, sealed.key_id
+        if row.hint is not None:
+            place = hint_context(row.scope_id, row.id, row.secret_version)
+            row.hint = sealed_hint(keyring, value, place)
+        row.fingerprint = self._context.root.fingerprint(value)
+        row.secret_changed_at, row.unreadable_at = now, None
+        group = equals.join(connection, keyring, row.id, row.fingerprint, value)
+        self._regroup(connection, row, group)
+        schedule(row)
+
+    @staticmethod
+    def _regroup(connection: Connection, row: Config, group: str | None) -> None:
+        left, row.equal_group = row.equal_group, group
+        if left is not None and left != group:
+            equals.leave(connection, left, but=row.id)
+
+
+def schedule(row: Config) -> None:
+    """Set when a secret is due, from the age of its value and its period."""
+    changed, period = row.secret_changed_at, row.rotate_every_days
+    row.due_at = changed + timedelta(days=period) if changed and period else None
