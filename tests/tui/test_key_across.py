@@ -291,6 +291,17 @@ async def test_marked_ones_are_rotated_one_after_another(world: World) -> None:
         assert opened(world.repository, world.view(name, KEY)) == f"{TYPED}-{number}".encode()
 
 
+async def test_where_a_value_is_typed_the_key_is_a_letter(world: World) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "R")
+        queue = pilot.app.screen
+        await press(pilot, "K")
+        assert pilot.app.screen is queue
+        assert "received" in screen_text(app_of(pilot))
+        await press(pilot, "ctrl+u", "escape")
+        assert across(pilot).is_attached
+
+
 async def test_what_cannot_be_marked_says_why(world: World) -> None:
     async with running(world) as pilot:
         for key in ("space", "R"):
