@@ -32,6 +32,7 @@ from bifrost_tui.store.views import (
 )
 
 T = TypeVar("T")
+_TYPES = {kind.value: kind for kind in ConfigType}
 _Finder = Callable[[Connection, ListQuery], Row[Any] | None]
 
 
@@ -270,8 +271,9 @@ def type_of(row: Any) -> ConfigType:
         DatabaseCorruptError: it has none that this program knows.
 
     """
-    if row.type in set(ConfigType):
-        return ConfigType(row.type)
+    kind = _TYPES.get(row.type)
+    if kind is not None:
+        return kind
     raise DatabaseCorruptError(
         f"{visible(str(row.key))} has a type that this program does not know:"
         f" {visible(str(row.type))}. Update the program, or restore a backup."

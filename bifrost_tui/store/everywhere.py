@@ -5,6 +5,9 @@ One key in all of them; what waits for a new value; which secrets have the same 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -81,7 +84,8 @@ class Everywhere:
             select(*_facts(seen)).where(config.c.scope_id == GLOBAL, config.c.key == key)
         ).one_or_none()
         found: list[KeyLine] = []
-        beneath = self._line(shared, GLOBAL_SCOPE) if shared is not None else None
+        line = self._lines()
+        beneath = line(shared, GLOBAL_SCOPE) if shared is not None else None
         if seen is None:
             found.append(KeyLine(GLOBAL_SCOPE, Standing.OWN if beneath else None, beneath))
         here = and_(config.c.scope_id == organization.c.id, config.c.key == key)
@@ -93,7 +97,7 @@ class Everywhere:
                 found.append(KeyLine(scope, Standing.INHERITED if beneath else None, beneath))
             else:
                 standing = Standing.SHADOWS if beneath else Standing.OWN
-                found.append(KeyLine(scope, standing, self._line(row, scope)))
+                found.append(KeyLine(scope, standing, line(row, scope)))
         return tuple(found)
 
     def keys(self, access: Access, begun: str, limit: int = 8) -> tuple[str, ...]:
@@ -157,7 +161,8 @@ class Everywhere:
         if scope is not None:
             query = query.where(scope_id == scope.id)
         rows = connection.execute(query.order_by(*orders, config.c.key).limit(limit))
-        return tuple(self._line(row, _scope(row)) for row in rows)
+        line = self._lines()
+        return tuple(line(row, _scope(row)) for row in rows)
 
     def reused(self, access: Access) -> tuple[EqualGroup, ...]:
         """Return every group of two or more secrets with the same value, as far as may be seen."""
@@ -178,41 +183,46 @@ class Everywhere:
         )
         if seen is not None:
             query = query.where(unindexed(config.c.scope_id).in_(sorted(seen)))
+        line = self._lines()
         groups = [
-            EqualGroup(str(name)[:8], tuple(self._line(row, _scope(row)) for row in rows))
+            EqualGroup(str(name)[:8], tuple(line(row, _scope(row)) for row in rows))
             for name, rows in groupby(connection.execute(query), lambda row: row.equal_group)
         ]
         return tuple(group for group in groups if len(group.lines) > 1)
 
-    def _line(self, row: Row[Any], scope: Scope) -> ConfigLine:
-        kind = type_of(row)
-        return ConfigLine(
-            id=row.id,
-            scope=scope,
-            key=row.key,
-            type=kind,
-            state=self._state(row, kind),
-            fingerprint=row.fingerprint,
-            equal_group=row.equal_group,
-            integration=row.integration,
-            rotate_every_days=row.rotate_every_days,
-            secret_changed_at=row.secret_changed_at,
-            due_at=row.due_at,
-            updated_at=row.updated_at,
-            updated_by=row.updated_by,
-        )
+    def _lines(self) -> Callable[[Row[Any], Scope], ConfigLine]:
+        """Return what makes lines of rows, as of now."""
+        return partial(_line, self._context.now(), frozenset(self._context.keyring.key_ids))
 
-    def _state(self, row: Row[Any], kind: ConfigType) -> State:
-        """Tell a state from what is kept; no token is opened for a line among thousands."""
-        if kind is ConfigType.SECRET_REF:
-            return State.DANGLING if row.dangling else State.OK
-        if kind is not ConfigType.SECRET:
-            return State.OK
+
+def _line(now: datetime, key_ids: frozenset[str], row: Row[Any], scope: Scope) -> ConfigLine:
+    kind, due_at = type_of(row), row.due_at
+    # As it is kept: no token is opened for a line among thousands.
+    state = State.OK
+    if kind is ConfigType.SECRET:
         if not row.has_secret:
-            return State.NEEDS_VALUE
-        if row.unreadable_at is not None or row.key_id not in self._context.keyring.key_ids:
-            return State.UNREADABLE
-        return due_state(row.due_at, self._context.now())
+            state = State.NEEDS_VALUE
+        elif row.unreadable_at is not None or row.key_id not in key_ids:
+            state = State.UNREADABLE
+        elif due_at is not None:
+            state = due_state(due_at, now)
+    elif row.dangling:
+        state = State.DANGLING
+    return ConfigLine(
+        id=row.id,
+        scope=scope,
+        key=row.key,
+        type=kind,
+        state=state,
+        fingerprint=row.fingerprint,
+        equal_group=row.equal_group,
+        integration=row.integration,
+        rotate_every_days=row.rotate_every_days,
+        secret_changed_at=row.secret_changed_at,
+        due_at=due_at,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
 
 
 def _open(query: Select[Any], seen: frozenset[str] | None) -> Select[Any]:

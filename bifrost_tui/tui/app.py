@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
 
 _KEY_NAMES = {
+    "asterisk": "*",
     "escape": "esc",
     "pageup": "pgup",
     "pagedown": "pgdn",

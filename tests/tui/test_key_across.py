@@ -26,7 +26,7 @@ from bifrost_tui.tui.screens.ask_key import AskKey
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 from bifrost_tui.tui.screens.key_across import KeyAcrossScreen
 from bifrost_tui.tui.widgets.lines import KeyBar, Status
-from tests.support import ALICE, BOB, add_member, plain, secret
+from tests.support import ALICE, BOB, add_member, opened, plain, secret
 from tests.tui.screens_support import (
     SHARED,
     TYPED,
@@ -37,6 +37,7 @@ from tests.tui.screens_support import (
     configurations,
     go_to,
     lines_of,
+    paste,
     press,
     screen_text,
     settled,
@@ -265,12 +266,40 @@ async def test_marks_go_with_the_secrets_that_were_rotated(world: World) -> None
         await press(pilot, "asterisk", "R")
         view = world.view(BRIGHT, KEY)
         world.repository.configs.rotate(BOB, view, EnteredSecret(f"{TYPED}-new"))
-        pilot.app.screen.dismiss(None)
+        pilot.app.screen.dismiss((view.id,))
         await settled(pilot)
         assert "R queue 2" in key_bar(pilot)
         assert "▲ 1 overdue" in screen_text(app_of(pilot))
         await press(pilot, "R")
         assert queued() == [ACME, COASTAL]
+
+
+async def test_marked_ones_are_rotated_one_after_another(world: World) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "slash")
+        await write(pilot, "is:overdue")
+        await press(pilot, "enter", "asterisk", "R")
+        for number in range(2):
+            await paste(pilot, f"{TYPED}-{number}")
+            await press(pilot, "enter")
+        await press(pilot, "enter")
+        assert status(pilot) == "✓ 2 rotated."
+        assert "R queue 2" not in key_bar(pilot)
+        assert "3 own · 1 missing" in screen_text(app_of(pilot))
+        assert "▲" not in screen_text(app_of(pilot))
+    for number, name in enumerate((BRIGHT, COASTAL)):
+        assert opened(world.repository, world.view(name, KEY)) == f"{TYPED}-{number}".encode()
+
+
+async def test_where_a_value_is_typed_the_key_is_a_letter(world: World) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "R")
+        queue = pilot.app.screen
+        await press(pilot, "K")
+        assert pilot.app.screen is queue
+        assert "received" in screen_text(app_of(pilot))
+        await press(pilot, "ctrl+u", "escape")
+        assert across(pilot).is_attached
 
 
 async def test_what_cannot_be_marked_says_why(world: World) -> None:
@@ -347,7 +376,7 @@ async def test_only_a_key_that_there_is_is_shown(world: World) -> None:
         await press(pilot, "enter")
         assert "stripe_webhook_secret in 4 organizations" in screen_text(app_of(pilot))
         await press(pilot, "K", "escape")
-        across(pilot)
+        assert across(pilot).is_attached
 
 
 def test_keys_are_suggested_as_far_as_they_may_be_seen(world: World) -> None:

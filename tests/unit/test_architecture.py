@@ -26,6 +26,7 @@ from bifrost_tui.settings import KEY_VARIABLE, Settings
 from bifrost_tui.store import requests, views
 from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.config_changes import ConfigChanges
+from bifrost_tui.store.everywhere import Everywhere
 from bifrost_tui.store.organizations import Organizations
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.views import GLOBAL_SCOPE
@@ -161,7 +162,9 @@ def returns_of(front: type) -> Iterator[tuple[str, str]]:
             yield name, str(inspect.signature(member).return_annotation)
 
 
-@pytest.mark.parametrize("front", [Repository, Organizations, ConfigChanges, AuditChain])
+@pytest.mark.parametrize(
+    "front", [Repository, Organizations, ConfigChanges, Everywhere, AuditChain]
+)
 def test_no_public_call_returns_bytes_or_plaintext(front: type) -> None:
     found = dict(returns_of(front))
     assert len(found) > 1

@@ -50,7 +50,7 @@ class HelpScreen(ModalScreen[None]):
             width = max((len(keys) for keys, _ in self._keys), default=0) + 3
             for keys, does in self._keys:
                 lines.append(f"{keys:<{width}}", "$accent").append(f"{does}\n")
-            yield TextBlock(lines)
+            yield TextBlock(lines, hang=width)
             yield TextBlock(Text(_WORDS.strip(), "$muted"))
         yield KeyBar()
 

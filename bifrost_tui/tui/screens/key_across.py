@@ -39,8 +39,20 @@ class KeyAcrossScreen(DataScreen[None]):
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "mark", id="marks.mark", tooltip="Mark it, or take its mark off"),
-        Binding("R", "queue", "queue", id="marks.queue", tooltip="Rotate what is marked, in turn"),
+        Binding(
+            "R",
+            "queue",
+            "queue",
+            id="configs.queue",
+            tooltip="Rotate the marked secrets one after another",
+        ),
+        Binding(
+            "space",
+            "mark",
+            "mark",
+            id="configs.mark",
+            tooltip="Mark the secret for the queue, or take its mark away",
+        ),
         Binding(
             "slash",
             "filter",
@@ -52,17 +64,19 @@ class KeyAcrossScreen(DataScreen[None]):
         Binding(
             "v",
             "mark_range",
-            "range",
-            id="marks.range",
-            tooltip="Mark from the last marked to the cursor",
+            "mark range",
+            show=False,
+            id="configs.mark_range",
+            tooltip="Mark the secrets from the one marked last to this one",
         ),
         Binding(
             "asterisk",
             "mark_all",
-            "all",
+            "mark all",
+            show=False,
             key_display="*",
-            id="marks.all",
-            tooltip="Mark all that the filter lets through; again: none",
+            id="configs.mark_all",
+            tooltip="Mark every secret of the list as it is filtered; again takes all marks away",
         ),
         Binding("escape", "back", "back", id="screen.back", tooltip="Clear the filter, go back"),
         Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
@@ -201,7 +215,10 @@ class KeyAcrossScreen(DataScreen[None]):
         """Mark from the line that was marked last to the one under the cursor."""
         at = self.table.cursor
         places = [place for place, line in enumerate(self._shown) if self._is_last_marked(line)]
-        first, last = sorted((places[0] if places else at, at))
+        if not places:
+            self.say("Mark the first of the range with space, then press v on the last.")
+            return
+        first, last = sorted((places[0], at))
         ids = [config.id for config in self._markable(self._shown[first : last + 1])]
         if ids:
             self._marked.update(ids)
@@ -230,7 +247,13 @@ class KeyAcrossScreen(DataScreen[None]):
         current: KeyLine | None = self.table.current
         wanted = self._marked or {current.config.id if current and current.config else ""}
         queued = [config for config in self._markable(self._all) if config.id in wanted]
-        self.app.push_screen(QueueScreen(queued), lambda _: self.reload())
+
+        def left(done: tuple[str, ...] | None) -> None:
+            if done:
+                self.say(f"{len(done):,} rotated.", "success")
+            self.reload()
+
+        self.app.push_screen(QueueScreen(queued), left)
 
     @on(PagedTable.RowSelected)
     async def _open(self, event: PagedTable.RowSelected) -> None:
