@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
 
+from bifrost_tui.store.dialects import among
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
 
@@ -22,6 +23,7 @@ class Role(StrEnum):
     MEMBER = "member"
 
 
+_NAMES = [role.value for role in Role]
 _RANK = {Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
@@ -50,7 +52,7 @@ def highest(roles: Iterable[str]) -> Role | None:
 
 def _is_member(access: Access) -> ColumnElement[bool]:
     """Return what finds an actor's memberships; a role that nobody knows gives no right."""
-    return and_(member.c.actor == access.actor, member.c.role.in_(list(Role)))
+    return and_(member.c.actor == access.actor, among(member.c.role, _NAMES))
 
 
 def seen_scopes(connection: Connection, access: Access) -> frozenset[str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from bifrost_tui.store.dialects import unindexed
+from bifrost_tui.store.dialects import among, unindexed
 from bifrost_tui.store.narrowing import overdue_at
 from bifrost_tui.store.references import dangling
 from bifrost_tui.store.schema import config, key_check, scope_summary
@@ -33,7 +33,7 @@ def attention(
     missing = connection.scalars(
         select(key_check.c.key_id).where(key_check.c.key_id.not_in(key_ids))
     ).all()
-    not_at_hand = config.c.key_id.in_(missing), config.c.unreadable_at.is_(None)
+    not_at_hand = among(config.c.key_id, missing), config.c.unreadable_at.is_(None)
     locked = grouped(config.c.scope_id, *not_at_hand) if missing else {}
     dangles = grouped(rare, config.c.dangling >= "")
     if missing:

@@ -16,6 +16,7 @@ from bifrost_tui.store import equals
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
+from bifrost_tui.store.dialects import among
 from bifrost_tui.store.drafts import CheckedDraft
 from bifrost_tui.store.organizations import Organizations, start_summary
 from bifrost_tui.store.places import UNFILLED, hint_context, seal_context, sealed_hint
@@ -160,7 +161,7 @@ def insert_rows(
 def _taken(connection: Connection, scope: Scope, rows: list[Row]) -> str | None:
     keys = Counter(row["key"] for row in rows)
     known = connection.scalars(
-        select(config.c.key).where(config.c.scope_id == scope.id, config.c.key.in_(keys))
+        select(config.c.key).where(config.c.scope_id == scope.id, among(config.c.key, keys))
     )
     keys.update(known)
     return next((key for key, times in keys.items() if times > 1), None)

@@ -8,6 +8,7 @@ from bifrost_tui.crypto.cipher import Sealed
 from bifrost_tui.store import audit
 from bifrost_tui.store.access import seen_scopes
 from bifrost_tui.store.config_lists import ConfigLists
+from bifrost_tui.store.dialects import among
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.narrowing import ListQuery
 from bifrost_tui.store.places import seal_context
@@ -130,7 +131,7 @@ class ConfigQuestions(ConfigLists):
                 .where(
                     config.c.fingerprint == fingerprint,
                     config.c.secret.is_not(None),
-                    *([] if seen is None else [config.c.scope_id.in_(sorted(seen))]),
+                    *([] if seen is None else [among(config.c.scope_id, sorted(seen))]),
                 )
                 .order_by(config.c.scope_id != scope.id, organization.c.name, config.c.key)
                 .limit(200)

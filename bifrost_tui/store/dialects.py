@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Boolean, String
+from sqlalchemy import Boolean, String, false
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -42,6 +43,15 @@ def _operator(name: str) -> Any:
 # SQLite's own LIKE folds ASCII case; a function around the column would cost thrice the time.
 compiles(_AnyCaseLike)(_operator("LIKE"))
 compiles(_AnyCaseLike, "postgresql")(_operator("ILIKE"))
+
+
+def among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+    """Return whether a column is one of some texts; of none, it is never.
+
+    SQLAlchemy inspects what an empty list, or a member of an enum, stands for. That fails while
+    another thread is importing its ORM, so that neither is given to it.
+    """
+    return column.in_(list(values)) if values else false()
 
 
 class _Unindexed(FunctionElement[str]):

@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from bifrost_tui.store.access import Role, highest, role_in, seen_scopes
 from bifrost_tui.store.config_lists import due_state, type_of
 from bifrost_tui.store.context import StoreContext
-from bifrost_tui.store.dialects import unindexed
+from bifrost_tui.store.dialects import among, unindexed
 from bifrost_tui.store.narrowing import needs_value, overdue_at, reused
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, member, organization
@@ -119,7 +119,7 @@ class Everywhere:
         )
         if seen is not None:
             told = sorted({*seen, GLOBAL}) if seen else []
-            query = query.where(config.c.scope_id.in_(told))
+            query = query.where(among(config.c.scope_id, told))
         return tuple(connection.scalars(query))
 
     def waiting(
@@ -182,7 +182,7 @@ class Everywhere:
             )
         )
         if seen is not None:
-            query = query.where(unindexed(config.c.scope_id).in_(sorted(seen)))
+            query = query.where(among(unindexed(config.c.scope_id), sorted(seen)))
         line = self._lines()
         groups = [
             EqualGroup(str(name)[:8], tuple(line(row, _scope(row)) for row in rows))
@@ -227,7 +227,7 @@ def _line(now: datetime, key_ids: frozenset[str], row: Row[Any], scope: Scope) -
 
 def _open(query: Select[Any], seen: frozenset[str] | None) -> Select[Any]:
     query = query.where(organization.c.archived_at.is_(None))
-    return query if seen is None else query.where(organization.c.id.in_(sorted(seen)))
+    return query if seen is None else query.where(among(organization.c.id, sorted(seen)))
 
 
 def _scope(row: Row[Any]) -> Scope:
@@ -248,5 +248,5 @@ def _changeable(
     roles = {row.scope_id: highest([row.role]) for row in rows}
     managed = sorted(scope for scope, role in roles.items() if role in (Role.OWNER, Role.ADMIN))
     seen = sorted(scope for scope, role in roles.items() if role is not None)
-    member_of = literal(True) if everywhere is Role.MEMBER else scope_id.in_(seen)
-    return [or_(scope_id.in_(managed), and_(own, member_of))]
+    member_of = literal(True) if everywhere is Role.MEMBER else among(scope_id, seen)
+    return [or_(among(scope_id, managed), and_(own, member_of))]

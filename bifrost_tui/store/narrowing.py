@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, and_, exists, func, literal_column, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from bifrost_tui.store.dialects import contains, equals
+from bifrost_tui.store.dialects import among, contains, equals
 from bifrost_tui.store.filters import NO_FILTER, ConfigFilter, Order
 from bifrost_tui.store.references import dangling
 from bifrost_tui.store.schema import GLOBAL, config
@@ -87,7 +87,7 @@ def reused(rows: FromClause, seen: frozenset[str] | None) -> ColumnElement[bool]
         exists().where(
             _EQUAL.c.equal_group == rows.c.equal_group,
             _EQUAL.c.id != rows.c.id,
-            _EQUAL.c.scope_id.in_(sorted(seen)),
+            among(_EQUAL.c.scope_id, sorted(seen)),
         ),
     )
 
@@ -111,7 +111,7 @@ def conditions(rows: FromClause, query: ListQuery) -> list[Any]:
     wanted = query.filter
     found: list[Any] = [contains(rows.c.key, word) for word in wanted.words]
     if wanted.types:
-        found.append(rows.c.type.in_(sorted(wanted.types)))
+        found.append(rows.c.type.in_(sorted(kind.value for kind in wanted.types)))
     if wanted.offered_to is not None:
         bound = rows.c.integration
         found.append(or_(bound.is_(None), equals(bound, wanted.offered_to)))

@@ -337,7 +337,7 @@ def recount(connection: Connection) -> list[str]:
     """Return the scopes whose kept counts differ from their configs; for checks."""
     from sqlalchemy import case, func
 
-    is_secret = config.c.type == ConfigType.SECRET
+    is_secret = config.c.type == ConfigType.SECRET.value
     counted = {
         row.scope_id: (row.configs, row.secrets, row.empty)
         for row in connection.execute(

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from bifrost_tui.store.dialects import unindexed
+from bifrost_tui.store.dialects import among, unindexed
 from bifrost_tui.store.filters import NO_FILTER, ConfigFilter, Order
 from bifrost_tui.store.narrowing import RARE_STATES, ListQuery, conditions, ordering, rare, reused
 from bifrost_tui.store.references import dangling
@@ -91,7 +91,7 @@ def _shadowing(query: ListQuery, narrowings: tuple[_Narrowing, ...]) -> Select[A
         *conditions(_OWN, query),
     )
     if query.filter.integration is not None:
-        own = own.where(_OWN.c.integration.in_(query.spellings))
+        own = own.where(among(_OWN.c.integration, query.spellings))
     return select(literal(query.scope_id).label("scope_id"), _INHERITED.c.key).where(
         _INHERITED.c.scope_id == GLOBAL,
         *(narrowing(_INHERITED.c.key) for narrowing in narrowings),
@@ -199,7 +199,7 @@ def page(
     if _is_rare(query) and (few := _few(connection, query)) is not None:
         wanted = set(few[offset : offset + limit])
         near = config.c.scope_id.in_([query.scope_id, GLOBAL])
-        found = select(*columns).where(near, config.c.key.in_([key for key, _ in wanted]))
+        found = select(*columns).where(near, among(config.c.key, [key for key, _ in wanted]))
         rows = [row for row in connection.execute(found) if (row.key, row.scope_id) in wanted]
     else:
         lines = _placed(query, offset, limit, anchor, total).subquery("lines")

@@ -112,10 +112,11 @@ def _stands_for(
     return (
         select(
             case(
-                (target.c.type != ConfigType.SECRET, Dangling.PLAIN),
-                (unread, Dangling.UNREADABLE),
-                (target.c.secret.is_(None), Dangling.NEEDS_VALUE),
-                (bound, Dangling.BOUND),
+                # Plain texts, no members of an enum: see dialects.among().
+                (target.c.type != ConfigType.SECRET.value, Dangling.PLAIN.value),
+                (unread, Dangling.UNREADABLE.value),
+                (target.c.secret.is_(None), Dangling.NEEDS_VALUE.value),
+                (bound, Dangling.BOUND.value),
                 else_="",
             )
         )

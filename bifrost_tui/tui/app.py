@@ -38,7 +38,6 @@ _KEY_NAMES = {
     "pagedown": "pgdn",
     "question_mark": "?",
     "slash": "/",
-    "asterisk": "*",
 }
 
 _WARM_UP_AFTER = 0.5
