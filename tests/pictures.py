@@ -53,7 +53,16 @@ PICTURES = (
     Picture("secret", (*_ACME, "slash", *"stripe_api", "enter", "r", *_NOT_A_SECRET)),
     Picture("add", (*_ACME, "a", *"new_relic_key", "tab", *["right"] * 4, "tab")),
     Picture("delete", (*_ACME, "slash", *"stripe_api", "enter", "d")),
+    Picture("across", ("K", *"stripe_webhook_secret", "enter", "down")),
     Picture("light", _ACME, theme="light"),
+    # Last: it rotates.
+    Picture(
+        "queue",
+        (
+            *(*_ACME, "slash", *"is:overdue", "enter", "asterisk", "R"),
+            *(*_NOT_A_SECRET, "enter", "tab", *_NOT_A_SECRET[5:]),
+        ),
+    ),
 )
 
 

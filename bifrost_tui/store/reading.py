@@ -198,6 +198,8 @@ def page(
         return list(connection.execute(ordered))
     if _is_rare(query) and (few := _few(connection, query)) is not None:
         wanted = set(few[offset : offset + limit])
+        if not wanted:
+            return []
         near = config.c.scope_id.in_([query.scope_id, GLOBAL])
         found = select(*columns).where(near, among(config.c.key, [key for key, _ in wanted]))
         rows = [row for row in connection.execute(found) if (row.key, row.scope_id) in wanted]

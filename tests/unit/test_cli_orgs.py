@@ -15,7 +15,7 @@ from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
 
 FIELDS = {
     *("name", "scope", "configs", "secrets", "attention", "overdue", "due", "needs_value"),
-    *("unreadable", "archived", "updated_at", "updated_by", "version"),
+    *("unreadable", "dangling", "archived", "updated_at", "updated_by", "version"),
 }
 
 
