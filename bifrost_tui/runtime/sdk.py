@@ -143,6 +143,7 @@ class Config:
         integration: str | None = None,
         description: str | None = None,
         rotate_every_days: int | None = None,
+        partial_mask: bool | None = None,
     ) -> None:
         """Add a config, or give one a new value; what else is known of it stays.
 
@@ -187,6 +188,7 @@ class Config:
             integration=integration,
             description=description or "",
             rotate_every_days=rotate_every_days,
+            partial_mask=bool(partial_mask),
         )
         given = frozenset(
             name
@@ -194,6 +196,7 @@ class Config:
                 ("integration", integration),
                 ("description", description),
                 ("rotate_every_days", rotate_every_days),
+                ("partial_mask", partial_mask),
             )
             if what is not None
         )
@@ -313,7 +316,7 @@ def _merged(own: ConfigView, wanted: ConfigDraft, given: frozenset[str]) -> Conf
     return replace(
         wanted,
         integration=wanted.integration if "integration" in given else own.integration,
-        partial_mask=own.partial_mask,
+        partial_mask=wanted.partial_mask if "partial_mask" in given else own.partial_mask,
         description=wanted.description if "description" in given else own.description,
         rotate_every_days=(
             wanted.rotate_every_days if "rotate_every_days" in given else own.rotate_every_days

@@ -192,5 +192,8 @@ async def test_setting_a_secret_keeps_what_its_mask_shows(shop: Shop) -> None:
     await config.set("shown", NEW, True, scope=ACME)
     view = shop.repository.configs.get_key(ALICE, shop.scopes[ACME], "shown")
     assert view.mask == "zQ5-••••tion"
+    await config.set("shown", STRIPE, True, scope=ACME, partial_mask=False)
+    view = shop.repository.configs.get_key(ALICE, shop.scopes[ACME], "shown")
+    assert view.mask == MASK
     with pytest.raises(BifrostError):
         await config.set("region", plain, scope=ACME)
