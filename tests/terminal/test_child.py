@@ -698,6 +698,8 @@ class TestJobs:
             )
             shown.send(f"Ann{ENTER}")
             shown.wait_for("Hello Ann and [REDACTED].")
+            # What is typed before the shell has its terminal back is for the command.
+            shown.wait_for(lambda shown: shown.screen_text().rstrip().endswith("\n$"))
             shown.send(f"exit{ENTER}")
             assert shown.wait_exit() == 0
 
@@ -715,6 +717,8 @@ class TestJobs:
             shown.wait_for(lambda shown: shown.raw.count(b"start.sh") > 1)
             shown.send(f"Ann{ENTER}")
             shown.wait_for("Hello Ann and [REDACTED].")
+            # What is typed before the shell has its terminal back is for the command.
+            shown.wait_for(lambda shown: shown.screen_text().rstrip().endswith("\n$"))
             shown.send(f"exit{ENTER}")
             assert shown.wait_exit() == 0
 
