@@ -61,11 +61,23 @@ def seen_scopes(connection: Connection, access: Access) -> frozenset[str] | None
     return None if EVERYWHERE in found else found
 
 
+def managed_scopes(connection: Connection, access: Access) -> frozenset[str] | None:
+    """Return the ids of the scopes whose log and members are an actor's to look at.
+
+    ``None`` means every scope, and what belongs to none.
+    """
+    found = connection.execute(
+        select(member.c.scope_id, member.c.role).where(_is_member(access))
+    ).all()
+    managed = {row.scope_id for row in found if may_manage(highest([row.role]))}
+    return None if EVERYWHERE in managed else frozenset(managed)
+
+
 def may_change(role: Role, access: Access, created_by: str) -> bool:
     """Tell whether a config may be changed: members change those they created."""
     return role is not Role.MEMBER or created_by == access.actor
 
 
 def may_manage(role: Role | None) -> bool:
-    """Tell whether organizations may be added, renamed, archived and restored."""
+    """Tell whether a role is that of an owner or an admin: members, the log, export and import."""
     return role in (Role.OWNER, Role.ADMIN)

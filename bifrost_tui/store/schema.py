@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest schema that this program knows; the name of the last migration."""
 
 VERSION_TABLE = "bifrost_schema"
@@ -203,6 +203,28 @@ member = Table(
     CheckConstraint("scope_id = coalesce(organization_id, 'all')", name="scope"),
 )
 Index("uq_member_actor_scope_id", member.c.actor, member.c.scope_id, unique=True)
+Index("ix_member_scope_id", member.c.scope_id, member.c.actor)
+
+exposure = Table(
+    "exposure",
+    metadata,
+    # A secret that somebody could read who is a member no longer. It waits for a new value as long
+    # as the secret has the version that stands here.
+    Column("actor", String(255), primary_key=True),
+    Column("config_id", String(32), ForeignKey("config.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret_version", Integer, nullable=False),
+    Column("left_at", UtcDateTime, nullable=False),
+)
+Index("ix_exposure_config_id", exposure.c.config_id)
+
+presence = Table(
+    "presence",
+    metadata,
+    # What opens an actor's locked screen: a passphrase, kept as what scrypt makes of it.
+    Column("actor", String(255), primary_key=True),
+    Column("verifier", String(255), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
 
 audit_event = Table(
     "audit_event",
@@ -234,6 +256,11 @@ Index(
     audit_event.c.action,
     audit_event.c.sequence,
 )
+NOT_DONE = text("outcome <> 'done'")
+"""What tells a refused or failed attempt, in the words of its index: planners compare texts."""
+for _name in ("organization_id", "actor", "action", "at"):
+    Index(f"ix_audit_event_{_name}", audit_event.c[_name], audit_event.c.sequence)
+Index("ix_audit_event_not_done", audit_event.c.sequence, sqlite_where=NOT_DONE)
 
 key_check = Table(
     "key_check",

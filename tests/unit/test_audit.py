@@ -40,7 +40,10 @@ from tests.support import (
 )
 
 PLANTED = planted()[0]
-TABLES = ("organization", "config", "scope_summary", "member", "audit_event", "key_check")
+TABLES = (
+    *("organization", "config", "scope_summary", "member", "audit_event", "key_check"),
+    *("exposure", "presence"),
+)
 
 
 @pytest.fixture

@@ -52,8 +52,8 @@ NEXT = """
     from alembic import op
     import sqlalchemy as sa
 
-    revision = "0003"
-    down_revision = "0002"
+    revision = "0004"
+    down_revision = "0003"
 
     def upgrade():
         op.add_column("config", sa.Column("colour", sa.String(9), server_default="red"))
@@ -74,7 +74,7 @@ def scripts(tmp_path: Path) -> Path:
     """The shipped migrations and one more."""
     folder = tmp_path / "100% migrations"
     shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0003_next.py").write_text(dedent(NEXT))
+    (folder / "versions" / "0004_next.py").write_text(dedent(NEXT))
     return folder
 
 
@@ -154,20 +154,20 @@ def test_an_upgrade_keeps_a_copy_and_is_told(
     before = dump(path)
     first, second = brought_up(old, scripts, clock)
     [copy] = backups(path)
-    assert copy.name == "bifrost.db.schema-0002.20260301-093000.bak"
+    assert copy.name == "bifrost.db.schema-0003.20260301-093000.bak"
     assert copy.stat().st_mode & 0o777 == 0o600
     assert dump(copy) == before
-    assert first == "The database was brought from schema 0002 to 0003."
+    assert first == "The database was brought from schema 0003 to 0004."
     assert second == f"A copy of the database as it was is kept as {copy}."
 
-    assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0003",)]
+    assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0004",)]
     assert by_hand(path, "SELECT key, colour FROM config") == [("k", "red"), ("p", "red")]
     assert by_hand(path, "SELECT id FROM extra") == [(7,)]
     assert events(old)[-1] == ("database.migrate", None, None, "done")
     [(actor, details)] = by_hand(
         path, "SELECT actor, details FROM audit_event ORDER BY sequence DESC LIMIT 1"
     )
-    assert (actor, details) == ("bob", '{"from":"0002","to":"0003"}')
+    assert (actor, details) == ("bob", '{"from":"0003","to":"0004"}')
     assert old.audit.verify() == ChainReport(4, None)
     assert_nowhere([PLANTED], [path.parent])
     assert {child.name for child in path.parent.iterdir() if "bak" in child.name} == {copy.name}
@@ -190,7 +190,7 @@ def test_opening_an_older_database_brings_it_up_and_says_so(
     old: Repository, settings: Settings, scripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old.close()
-    monkeypatch.setattr("bifrost_tui.store.opening.REVISION", "0003")
+    monkeypatch.setattr("bifrost_tui.store.opening.REVISION", "0004")
     monkeypatch.setattr("bifrost_tui.store.migrate.upgrade", partial(upgrade, scripts=scripts))
     for opening in range(2):
         with open_repository(settings, ALICE, clock=HandClock()) as repository:
@@ -215,7 +215,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
     path = database_path(settings)
     before = dump(path)
     script = dedent(NEXT) + "    " + FAILURES[failure] + "\n"
-    (scripts / "versions" / "0003_next.py").write_text(script)
+    (scripts / "versions" / "0004_next.py").write_text(script)
     with pytest.raises((DatabaseError, RuntimeError)) as raised:
         brought_up(old, scripts, clock)
     assert isinstance(raised.value, DatabaseError) or failure == "the script"
@@ -231,11 +231,11 @@ def test_several_migrations_are_one_transaction(
     old: Repository, settings: Settings, scripts: Path, clock: HandClock
 ) -> None:
     before = dump(database_path(settings))
-    third = NEXT.replace("0003", "0004").replace("0002", "0003")
+    third = NEXT.replace("0004", "0005").replace("0003", "0004")
     third = (
         third.split("def upgrade")[0] + "def upgrade():\n        raise RuntimeError('planned')\n"
     )
-    (scripts / "versions" / "0004_last.py").write_text(dedent(third))
+    (scripts / "versions" / "0005_last.py").write_text(dedent(third))
     with pytest.raises(RuntimeError, match="planned"):
         brought_up(old, scripts, clock)
     assert dump(database_path(settings)) == before
@@ -261,7 +261,7 @@ def test_without_a_copy_there_is_no_upgrade(
 ) -> None:
     path = database_path(settings)
     before = dump(path)
-    taken = path.with_name("bifrost.db.schema-0002.20260301-093000.bak")
+    taken = path.with_name("bifrost.db.schema-0003.20260301-093000.bak")
     taken.write_text("of yesterday")
     with pytest.raises(DatabaseError, match="exists already") as raised:
         brought_up(old, scripts, clock)
@@ -344,7 +344,8 @@ def test_a_database_that_is_in_use_is_copied_whole(
 def first(settings: Settings, tmp_path: Path) -> Path:
     """A database of schema 0001, with equal secrets in it, and two whose fingerprints coincide."""
     scripts = tmp_path / "first migration"
-    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
+    later = shutil.ignore_patterns("__pycache__", "0002*", "0003*")
+    shutil.copytree(SCRIPTS, scripts, ignore=later)
     with make_repository(settings) as repository:
         acme = repository.organizations.add(ALICE, "Acme")
         for scope, key, value in (
@@ -384,7 +385,7 @@ def _copy_rows(source: Path, target: Path) -> None:
 
 def test_a_database_of_the_first_schema_opens_and_works(first: Path, settings: Settings) -> None:
     with open_repository(settings, ALICE, clock=HandClock()) as repository:
-        assert repository.notices[0] == "The database was brought from schema 0001 to 0002."
+        assert repository.notices[0] == "The database was brought from schema 0001 to 0003."
         acme = repository.organizations.find(ALICE, "Acme")
         assert [(view.key, view.is_reused) for view in listed(repository, ALICE, acme)] == [
             *(("a", True), ("b", True), ("c", False), ("d", False), ("e", False)),
