@@ -1,0 +1,43 @@
+"""What those who left could read, passphrases of locked screens, indexes for the audit log."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Make the tables and the indexes."""
+    op.create_table(
+        "exposure",
+        sa.Column("actor", sa.String(255), nullable=False),
+        sa.Column("config_id", sa.String(32), nullable=False),
+        sa.Column("secret_version", sa.Integer(), nullable=False),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor", "config_id", name="pk_exposure"),
+        sa.ForeignKeyConstraint(
+            ["config_id"], ["config.id"], name="fk_exposure_config_id", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_exposure_config_id", "exposure", ["config_id"])
+    op.create_table(
+        "presence",
+        sa.Column("actor", sa.String(255), nullable=False),
+        sa.Column("verifier", sa.String(255), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor", name="pk_presence"),
+    )
+    op.create_index("ix_member_scope_id", "member", ["scope_id", "actor"])
+    for name in ("organization_id", "actor", "action", "at"):
+        op.create_index(f"ix_audit_event_{name}", "audit_event", [name, "sequence"])
+    not_done = sa.text("outcome <> 'done'")
+    op.create_index(
+        "ix_audit_event_not_done",
+        "audit_event",
+        ["sequence"],
+        sqlite_where=not_done,
+        postgresql_where=not_done,
+    )
