@@ -21,7 +21,8 @@ A message says what happened, to which scope and key, and what to do; never a va
     ├── AccessDeniedError            also a PermissionError
     ├── NotFoundError
     │   ├── OrganizationNotFoundError
-    │   └── ConfigNotFoundError      also a KeyError
+    │   ├── ConfigNotFoundError      also a KeyError
+    │   └── MemberNotFoundError
     ├── AlreadyExistsError
     ├── InvalidInputError            a field with what is wrong with it
     ├── ConflictError                another operator's change came between
@@ -131,6 +132,10 @@ class OrganizationNotFoundError(NotFoundError):
 
 class ConfigNotFoundError(NotFoundError, KeyError):
     """No config of that key in that scope."""
+
+
+class MemberNotFoundError(NotFoundError):
+    """No membership of that actor in that scope."""
 
 
 class AlreadyExistsError(BifrostError):

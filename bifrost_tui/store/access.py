@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
 
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
+from bifrost_tui.store.views import Role
+
+__all__ = [
+    "EVERYWHERE",
+    "Role",
+    "highest",
+    "managed_scopes",
+    "may_change",
+    "may_grant",
+    "may_manage",
+    "role_in",
+    "seen_scopes",
+]
 
 EVERYWHERE = "all"
 """The ``scope_id`` of a membership that counts in every organization and in global."""
-
-
-class Role(StrEnum):
-    """An actor's standing in an organization or in all."""
-
-    OWNER = "owner"
-    ADMIN = "admin"
-    MEMBER = "member"
 
 
 _NAMES = [role.value for role in Role]
@@ -81,3 +85,8 @@ def may_change(role: Role, access: Access, created_by: str) -> bool:
 def may_manage(role: Role | None) -> bool:
     """Tell whether a role is that of an owner or an admin: members, the log, export and import."""
     return role in (Role.OWNER, Role.ADMIN)
+
+
+def may_grant(role: Role | None, *roles: Role) -> bool:
+    """Tell whether a role may give, change or take away roles: those of owners are for owners."""
+    return role is Role.OWNER or (role is Role.ADMIN and Role.OWNER not in roles)

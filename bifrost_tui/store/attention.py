@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +17,16 @@ from bifrost_tui.store.views import Attention
 
 
 def attention(
-    connection: Connection, now: datetime, key_ids: tuple[str, ...], scope_id: str | None = None
+    connection: Connection,
+    now: datetime,
+    key_ids: tuple[str, ...],
+    scopes: Collection[str] | None = None,
 ) -> dict[str, Attention]:
-    """Count what wants attention in each scope, or in one, from indexes alone."""
+    """Count what wants attention in each scope, or in some, from indexes alone."""
     rare = unindexed(config.c.scope_id)
 
     def grouped(scope: ColumnElement[str], *where: Any) -> dict[str, int]:
-        mine = [] if scope_id is None else [scope == scope_id]
+        mine = [] if scopes is None else [among(scope, sorted(scopes))]
         return _pairs(connection, select(scope, func.count()).where(*where, *mine).group_by(scope))
 
     late = overdue_at(now)
@@ -43,7 +47,7 @@ def attention(
     empty = _pairs(
         connection,
         select(scope_summary.c.scope_id, scope_summary.c.needs_value).where(
-            *([] if scope_id is None else [scope_summary.c.scope_id == scope_id])
+            *([] if scopes is None else [among(scope_summary.c.scope_id, sorted(scopes))])
         ),
     )
     return {

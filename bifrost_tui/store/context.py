@@ -108,7 +108,8 @@ class StoreContext:
             if not error.refused:
                 raise
             refusal = error
-        refused = Event(event.action, event.scope, event.key, REFUSED, {"why": refusal.message})
+        told = {**(event.details or {}), "why": refusal.message}
+        refused = Event(event.action, event.scope, event.key, REFUSED, told)
         self.database.write_rows(lambda connection: self.chain.append(connection, access, refused))
         raise refusal
 

@@ -18,6 +18,7 @@ from bifrost_tui.store.access import Role, highest, role_in, seen_scopes
 from bifrost_tui.store.config_lists import due_state, type_of
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.dialects import among, unindexed
+from bifrost_tui.store.exposures import exposed
 from bifrost_tui.store.narrowing import needs_value, overdue_at, reused
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, member, organization
@@ -123,14 +124,22 @@ class Everywhere:
         return tuple(connection.scalars(query))
 
     def waiting(
-        self, access: Access, what: Waiting, scope: Scope | None = None, *, limit: int = 10_000
+        self,
+        access: Access,
+        what: Waiting,
+        scope: Scope | None = None,
+        *,
+        left: str | None = None,
+        limit: int = 10_000,
     ) -> tuple[ConfigLine, ...]:
         """Return the secrets that wait for a new value and are the actor's to change.
 
-        What is due comes in the order in which it fell due, what needs a value by organization and
-        key. ``scope`` narrows to one.
+        What is due comes in the order in which it fell due, the others by organization and key.
+        ``scope`` narrows to one, ``left`` to what one who is no member any more could read.
         """
-        return self._context.database.read(lambda c: self._waiting(c, access, what, scope, limit))
+        return self._context.database.read(
+            lambda c: self._waiting(c, access, what, scope, left, limit)
+        )
 
     def _waiting(
         self,
@@ -138,6 +147,7 @@ class Everywhere:
         access: Access,
         what: Waiting,
         scope: Scope | None,
+        left: str | None,
         limit: int,
     ) -> tuple[ConfigLine, ...]:
         now, facts = self._context.now(), _facts(seen_scopes(connection, access))
@@ -145,8 +155,8 @@ class Everywhere:
         # What is due is found through an index of its own, what needs a value through that of its
         # scope.
         scope_id: ColumnElement[str] = config.c.scope_id
-        if what is Waiting.NEEDS_VALUE:
-            wanted = needs_value(config)
+        if what in (Waiting.NEEDS_VALUE, Waiting.EXPOSED):
+            wanted = exposed(left) if what is Waiting.EXPOSED else needs_value(config)
             orders = [organization.c.name_folded.is_not(None), organization.c.name_folded]
         else:
             wanted = config.c.due_at <= (overdue_at(now) if what is Waiting.OVERDUE else now)

@@ -81,7 +81,7 @@ class Organizations:
     ) -> tuple[OrganizationView, ...]:
         context = self._context
         seen = seen_scopes(connection, access)
-        marks = attention(connection, context.now(), context.keyring.key_ids)
+        marks = attention(connection, context.now(), context.keyring.key_ids, seen)
         query = (
             select(
                 organization.c.id,
@@ -158,7 +158,7 @@ class Organizations:
             kept = connection.execute(
                 select(scope_summary).where(scope_summary.c.scope_id == scope.id)
             ).one()
-            marks = attention(connection, now, key_ids, scope.id)
+            marks = attention(connection, now, key_ids, {scope.id})
             query = ListQuery(scope.id, now, key_ids)
             return ScopeCounts(
                 effective=reading.count(connection, query),
@@ -209,6 +209,9 @@ class Organizations:
     def rename(self, access: Access, scope: Scope, version: int, name: str) -> Scope:
         """Give an organization another name.
 
+        That takes a role in all of them: names are shared, and whether one is taken tells of
+        organizations that others may not know of.
+
         Raises:
             ConflictError: it was changed since ``version`` was read.
 
@@ -216,7 +219,7 @@ class Organizations:
         tidy = checked_name(name)
 
         def work(session: Session) -> Scope:
-            row = self._fetch(session, access, scope, version, "rename it")
+            row = self._fetch(session, access, scope, version, "rename it", EVERYWHERE)
             self._free(session.connection(), tidy, row.id)
             old = row.name
             row.name, row.name_folded = tidy, folded_name(tidy)
@@ -253,14 +256,20 @@ class Organizations:
         return self._context.guard(access, event, lambda: database.write(work))
 
     def _fetch(
-        self, session: Session, access: Access, scope: Scope, version: int, verb: str
+        self,
+        session: Session,
+        access: Access,
+        scope: Scope,
+        version: int,
+        verb: str,
+        managed: str | None = None,
     ) -> Organization:
         from bifrost_tui.store.tables import Organization
 
         if scope.is_global:
             raise InvalidInputError(f"{scope.name} is no organization.", field="name")
         self._context.enter(session.connection(), access, scope)
-        self._manage(session.connection(), access, scope.id, verb)
+        self._manage(session.connection(), access, managed or scope.id, verb)
         row = session.get_one(Organization, scope.id)
         if row.version != version:
             raise ConflictError(
@@ -282,8 +291,9 @@ class Organizations:
     def _manage(connection: Connection, access: Access, scope_id: str, verb: str) -> None:
         role = role_in(connection, access, scope_id)
         if not may_manage(role):
+            of = " of all organizations" if scope_id == EVERYWHERE else ""
             raise AccessDeniedError(
-                f"{access.actor} may not {verb}: that takes an owner or an admin."
+                f"{access.actor} may not {verb}: that takes an owner or an admin{of}."
             )
 
     @staticmethod

@@ -13,16 +13,18 @@ from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
 from bifrost_tui.store.organizations import Organizations
+from bifrost_tui.store.removal import Members
 
 
 class Repository:
-    """Organizations and configs of one open database."""
+    """Organizations, configs and members of one open database."""
 
     def __init__(self, context: StoreContext, *, notices: tuple[str, ...] = ()) -> None:
         self._context = context
         self.organizations = Organizations(context)
         self.configs = ConfigChanges(context)
         self.everywhere = Everywhere(context)
+        self.members = Members(context)
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
 

@@ -20,6 +20,14 @@ class State(StrEnum):
     DANGLING = "dangling"
 
 
+class Role(StrEnum):
+    """An actor's standing in an organization or in all."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
 class Standing(StrEnum):
     """What a config is to the organization whose list it stands in."""
 
@@ -48,6 +56,9 @@ class Scope:
 
 
 GLOBAL_SCOPE = Scope("global", "Global")
+
+ALL_SCOPES = Scope("all", "All organizations")
+"""Where a membership counts that is not of one organization: in all of them and in global."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,8 @@ class Waiting(StrEnum):
     DUE = "due"
     """Its rotation period has ended; overdue ones are due too."""
     NEEDS_VALUE = "needs_value"
+    EXPOSED = "exposed"
+    """Somebody who is no member any more could read the value that it still has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +270,65 @@ class AuditView:
     organization: str | None
     key: str | None
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """An actor's standing in one organization, or in all of them."""
+
+    id: str
+    scope: Scope
+    """The organization, or :data:`ALL_SCOPES`."""
+    actor: str
+    role: Role
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedSecret:
+    """A secret that goes with the member who created it, and what will miss it."""
+
+    id: str
+    version: int
+    scope: Scope
+    key: str
+    references: tuple[SecretUse, ...]
+    """References that will give nothing, or another value where ``falls_back``."""
+    falls_back: bool
+    """Whether a global secret of the same key takes its place."""
+    inheritors: tuple[str, ...]
+    """Of a global one: the organizations that inherit it now and will miss it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What comes of a member's removal, before it is done."""
+
+    member: MemberView
+    loses: int
+    """Organizations, global counted as one, that the actor will see no longer."""
+    secrets: tuple[RemovedSecret, ...]
+    """What the actor created there: to be deleted, or handed to another member."""
+    archived: int
+    """How many that the actor created stay as they are: their organization is archived."""
+    readable: int
+    """Secrets with a value that the actor could read and no longer can, the deleted ones too."""
+    heirs: tuple[str, ...]
+    """Who is a member wherever those secrets are, and can take them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaverView:
+    """Somebody who is no member any more of where secrets are that could be read."""
+
+    actor: str
+    left_at: datetime
+    secrets: int
+    """How many of those still have the value that could be read; only what may be seen."""
 
 
 @dataclass(frozen=True, slots=True)
