@@ -155,9 +155,13 @@ class Everywhere:
         # What is due is found through an index of its own, what needs a value through that of its
         # scope.
         scope_id: ColumnElement[str] = config.c.scope_id
-        if what in (Waiting.NEEDS_VALUE, Waiting.EXPOSED):
-            wanted = exposed(left) if what is Waiting.EXPOSED else needs_value(config)
+        if what is Waiting.NEEDS_VALUE:
+            wanted = needs_value(config)
             orders = [organization.c.name_folded.is_not(None), organization.c.name_folded]
+        elif what is Waiting.EXPOSED:
+            wanted = exposed(left)
+            orders = [organization.c.name_folded.is_not(None), organization.c.name_folded]
+            scope_id = unindexed(scope_id)
         else:
             wanted = config.c.due_at <= (overdue_at(now) if what is Waiting.OVERDUE else now)
             orders = [config.c.due_at, organization.c.name_folded]

@@ -206,10 +206,14 @@ def test_what_waits_is_found_through_an_index_of_it(
     ):
         lines = plans(big, lambda: big.everywhere.waiting(access, what, scope))  # noqa: B023
         used = [line for line in lines if " config " in line]
-        index = "ix_config_needs_value" if what is Waiting.NEEDS_VALUE else "ix_config_due_at"
+        index = {
+            Waiting.NEEDS_VALUE: "ix_config_needs_value",
+            # What is kept of those who left leads there, by the ids.
+            Waiting.EXPOSED: "autoindex_config_1 (id=?)",
+        }.get(what, "ix_config_due_at")
         assert used
         assert all(index in line for line in used), lines
-        if what is not Waiting.NEEDS_VALUE:
+        if what in (Waiting.DUE, Waiting.OVERDUE):
             assert_along_indexes(lines)
 
 
