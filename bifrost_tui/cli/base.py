@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from bifrost_tui.origin import Origin
+
 PROGRAM = "bifrost-tui"
 COMPLETION_VARIABLE = "_BIFROST_TUI_COMPLETE"
 
@@ -31,6 +33,8 @@ class Start:
     no_mouse: bool = False
     cleared: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables that were taken out of the environment before anything read them."""
+    origin: Origin = field(default_factory=Origin)
+    """Who acts, and how far that reaches."""
 
 
 class Command(click.Command):

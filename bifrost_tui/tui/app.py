@@ -183,7 +183,7 @@ class BifrostApp(OrderedApp[int]):
     def database_failed(self, error: BifrostError) -> None:
         """Offer the setup where there is nothing yet; else say what is wrong."""
         self._collect_again()
-        if isinstance(error, DatabaseMissingError):
+        if isinstance(error, DatabaseMissingError) and not self.access.confined:
             from bifrost_tui.tui.screens.setup import SetupScreen
 
             self.switch_screen(SetupScreen(open_name=self._organization))
@@ -195,7 +195,7 @@ class BifrostApp(OrderedApp[int]):
 
     def context_line(self) -> Text:
         """Say who works against what."""
-        path = self.settings.database_path
+        path = None if self.access.confined else self.settings.database_path
         where = self.shown_path or (
             _shortened(path) if path else shown_url(self.settings.database_url)
         )
