@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -109,6 +110,9 @@ class BifrostApp(OrderedApp[int]):
         self._repository: Repository | None = None
         self.shown_path = ""
         """What stands for the database's path, where not the path itself."""
+        self.shown_host = ""
+        """What stands for the host's name, where not the name itself."""
+        self.may_suspend = not access.confined
         self.failure: BifrostError | None = None
 
     @property
@@ -196,9 +200,13 @@ class BifrostApp(OrderedApp[int]):
     def context_line(self) -> Text:
         """Say who works against what."""
         path = None if self.access.confined else self.settings.database_path
-        where = self.shown_path or (
-            _shortened(path) if path else shown_url(self.settings.database_url)
-        )
+        if self.access.confined:
+            # Where its files are is the host's own affair.
+            where = self.shown_host or os.uname().nodename
+        else:
+            where = self.shown_path or (
+                _shortened(path) if path else shown_url(self.settings.database_url)
+            )
         engine = "sqlite " if path else ""
         words = f"{visible(self.access.actor)} · {engine}{visible(where)}"
         if self._repository is not None:
