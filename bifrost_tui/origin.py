@@ -158,12 +158,10 @@ def _check_owner(database: Path | None) -> None:
     )
 
 
-def lock_down(environ: MutableMapping[str, str]) -> None:
+def lock_down(environ: MutableMapping[str, str], *variables: str) -> None:
     """Take from a confined process what would lead out of it: stopping it, and Python's prompt.
 
-    Raises:
-        SettingsError: the client could set variables that Python obeys.
-
+    ``variables`` are not for its client to set. It may be held down more than once.
     """
     if sys.flags.inspect or sys.flags.interactive:
         # Python would ask for code at its end, whatever we do until then; not so after this.
@@ -172,12 +170,16 @@ def lock_down(environ: MutableMapping[str, str]) -> None:
             sys.stderr.flush()
         os._exit(1)
     # It is looked at once more when Python ends.
-    environ.pop("PYTHONINSPECT", None)
+    for name in ("PYTHONINSPECT", *variables):
+        environ.pop(name, None)
     for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
 
 
 def named_over_ssh(arguments: list[str], environ: Mapping[str, str]) -> bool:
-    """Tell from the bare arguments whether this is a forced command, before they are parsed."""
-    named = any(word == "--actor" or word.startswith("--actor=") for word in arguments)
+    """Tell from the bare arguments whether this is a forced command, before they are parsed.
+
+    It is one where ``--actor`` comes first, as `members authorize` writes it.
+    """
+    named = bool(arguments) and arguments[0].partition("=")[0] == "--actor"
     return named and any(name in environ for name in _OVER_SSH)

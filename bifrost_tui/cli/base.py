@@ -95,7 +95,7 @@ class LazyGroup(Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands' short helps without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(self._lazy.items()))
+            formatter.write_dl([(name, self._lazy[name]) for name in self.list_commands(ctx)])
 
 
 def _write_example(example: str, formatter: click.HelpFormatter) -> None:

@@ -24,7 +24,7 @@ from bifrost_tui.cli.base import (
 from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.output import complain, say
 from bifrost_tui.errors import BifrostError
-from bifrost_tui.origin import named_over_ssh
+from bifrost_tui.origin import lock_down, named_over_ssh
 from bifrost_tui.settings import THEMES
 
 _COMMANDS = {
@@ -53,8 +53,8 @@ class Program(LazyGroup):
         extra["standalone_mode"] = False
         given = list(args[0]) if args and args[0] is not None else sys.argv[1:]
         if named_over_ssh(given, os.environ):
-            # No shell of ours asks for completions here.
-            os.environ.pop(COMPLETION_VARIABLE, None)
+            # Before anything can end: by completions, which no shell of ours asks for, or wrongly.
+            lock_down(os.environ, COMPLETION_VARIABLE)
         try:
             code = super().main(*args, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
