@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -68,21 +69,30 @@ class Origin:
 
 
 def _inside(folder: Path, given: Path) -> Path | None:
+    """Return a file of a folder, or one that could be made in it; ``None`` of anything else.
+
+    Links are refused rather than followed: no session can have made one.
+    """
     try:
         top = folder.resolve(strict=True)
         path = top / given
         inner = path.relative_to(top)
         if ".." in inner.parts or not inner.parts:
             return None
-        # Whoever names a link names what it leads to, and nobody here has made one.
-        step = top
-        for part in inner.parts:
-            step /= part
-            if step.is_symlink():
-                return None
-        return path if path.is_file() or not path.exists() else None
+        # Nothing is made on the way to a file, either.
+        on_the_way = (top.joinpath(*inner.parts[:depth]) for depth in range(1, len(inner.parts)))
+        if not all(stat.S_ISDIR(step.lstat().st_mode) for step in on_the_way):
+            return None
+        return path if _is_plain(path) else None
     except (OSError, ValueError):
         return None
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def decide(
