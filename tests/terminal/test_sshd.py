@@ -199,7 +199,7 @@ def test_no_key_of_the_screens_leads_to_a_shell(host: Host) -> None:
         # The dialog that can hand a value to a command does not offer it here.
         press(session, "/", "hook", then="1 of")
         press(session, ENTER, "r", then="Rotate hook_key")
-        press(session, "\x07", then="not over this connection")
+        press(session, "\x07", then="none over this connection")
         press(session, TAB, TAB, TAB, "touch evidence", CTRL_Z, then="Generate hook_key")
         assert list(host.of("alice")) == [number]
         assert sorted(host.of("alice").values()) == sorted(host.sshd.processes().values())

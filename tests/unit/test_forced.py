@@ -32,7 +32,7 @@ from tests.unit.cli_support import Cli, database_file, opened, run_process
 HIDDEN = "zQ7-asked-for-by-mistake"
 
 
-class Started(BaseException):  # noqa: N818
+class Started(BaseException):
     """A program was started; nothing catches this."""
 
 

@@ -37,8 +37,11 @@ _NOTE = (
     "The value is random; nobody sees it. A command gets it on its standard input, and it is saved"
     " only if the command ends with exit code 0."
 )
-_CONFINED = "not over this connection: it starts no program"
-_NOTE_CONFINED = "The value is random; nobody sees it."
+_CONFINED = "none over this connection"
+_NOTE_CONFINED = (
+    "The value is random; nobody sees it. This connection starts no program on the host, so no"
+    " command can take the value."
+)
 _KEPT = 8192
 _LINES = 6
 _LINE = 70
