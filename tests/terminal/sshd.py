@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +153,22 @@ class Sshd:
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+    def broken_off(self, name: str, words: str, stdin: bytes, then: Callable[[], object]) -> None:
+        """Send the beginning of an input, do something, and kill the client."""
+        client = subprocess.Popen(
+            [*self.client(name), "--", words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_client_environ(),
+        )
+        with client:
+            assert client.stdin is not None
+            client.stdin.write(stdin)
+            client.stdin.flush()
+            then()
+            client.kill()
 
     def session(
         self,

@@ -257,6 +257,35 @@ def test_commands_that_manage_work(host: Host) -> None:
         assert not sweep(done.out + done.err.encode(), [OLD, new])
 
 
+def test_half_a_value_is_not_taken_for_a_whole_one(host: Host) -> None:
+    before = host.last()
+
+    def reading() -> None:
+        """Wait until the command has the database open and waits for the rest of its input."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(_waits_for_input(number) for number in host.of("alice")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    host.sshd.broken_off("alice", "configs rotate hook_key --org Acme", HALF.encode(), reading)
+    host.wait_gone("alice")
+    assert host.events(before) == []
+
+
+def _waits_for_input(number: int) -> bool:
+    try:
+        call = Path(f"/proc/{number}/syscall").read_text().split()
+        names = {str(file.readlink()) for file in Path(f"/proc/{number}/fd").iterdir()}
+    except PermissionError:
+        # It shows its inside to root alone; to others it is enough that it is there.
+        return True
+    except OSError:
+        return False
+    # Reading (0 on x86-64, 63 on arm64) from standard input.
+    opened = any(name.endswith("bifrost.db") for name in names)
+    return opened and call[0] in ("0", "63") and call[1] == "0x0"
+
+
 REFUSED = [
     "sh",
     "run --org Acme -- touch {evidence}",
