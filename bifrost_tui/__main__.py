@@ -46,9 +46,10 @@ def _open_screens() -> int:
     from bifrost_tui.cli.output import complain
     from bifrost_tui.cli.screens import open_screens
     from bifrost_tui.errors import BifrostError
+    from bifrost_tui.origin import Origin
 
     try:
-        return open_screens()
+        return open_screens(origin=Origin())
     except BifrostError as error:
         complain(error.message)
         return 1

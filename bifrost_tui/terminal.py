@@ -33,6 +33,8 @@ _HARMLESS = frozenset({"TEXTUAL_DISABLE_KITTY_KEY"})
 _ASYNCIO_DEBUG = "PYTHONASYNCIODEBUG"
 
 _WITHOUT_TERMINAL = "or use a command such as `bifrost-tui configs list --org NAME` without one"
+_TERMINAL = "start bifrost-tui in a terminal"
+_SSH_TERMINAL = "give ssh the option -t"
 _NO_TERMINAL_TYPES = frozenset({"", "dumb", "unknown"})
 
 
@@ -82,11 +84,12 @@ def require_terminal(
         TerminalError: no screen can be drawn here; it says why and what to do.
 
     """
+    start = _SSH_TERMINAL if "SSH_ORIGINAL_COMMAND" in environ else _TERMINAL
     for name, stream in (("input", stdin), ("output", stdout), ("error", stderr)):
         if not _is_terminal(stream):
             raise TerminalError(
                 f"The screens need a terminal and standard {name} is not one:"
-                f" start bifrost-tui in a terminal, {_WITHOUT_TERMINAL}."
+                f" {start}, {_WITHOUT_TERMINAL}."
             )
     kind = environ.get("TERM", "")
     if kind.lower() in _NO_TERMINAL_TYPES:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from bifrost_tui.origin import Origin
+
 PROGRAM = "bifrost-tui"
 COMPLETION_VARIABLE = "_BIFROST_TUI_COMPLETE"
 
@@ -31,6 +33,8 @@ class Start:
     no_mouse: bool = False
     cleared: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables that were taken out of the environment before anything read them."""
+    origin: Origin = field(default_factory=Origin)
+    """Who acts, and how far that reaches."""
 
 
 class Command(click.Command):
@@ -91,7 +95,7 @@ class LazyGroup(Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands' short helps without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(self._lazy.items()))
+            formatter.write_dl([(name, self._lazy[name]) for name in self.list_commands(ctx)])
 
 
 def _write_example(example: str, formatter: click.HelpFormatter) -> None:

@@ -16,6 +16,7 @@ import click
 from bifrost_tui.cli.base import COMPLETION_VARIABLE
 from bifrost_tui.cli.session import Session, opened
 from bifrost_tui.errors import BifrostError
+from bifrost_tui.origin import decide
 from bifrost_tui.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _OFFERED = 100
 
 
 def complete_organization(
-    _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[str]:
     """Offer the actor's organizations."""
 
@@ -39,7 +40,7 @@ def complete_organization(
             if not view.scope.is_global and folded_name(view.scope.name).startswith(begun)
         ][:_OFFERED]
 
-    return _offered(names)
+    return _offered(ctx, names)
 
 
 def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -56,7 +57,7 @@ def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -
         page = configs.page(session.access, wanted, offset=start, limit=_OFFERED)
         return [view.key for view in page.rows if view.key.startswith(incomplete)]
 
-    return _offered(keys)
+    return _offered(ctx, keys)
 
 
 def _scope(session: Session, ctx: click.Context) -> Scope | None:
@@ -73,7 +74,7 @@ def _scope(session: Session, ctx: click.Context) -> Scope | None:
     return None
 
 
-def _offered(ask: Callable[[Session], list[str]]) -> list[str]:
+def _offered(ctx: click.Context, ask: Callable[[Session], list[str]]) -> list[str]:
     try:
         from bifrost_tui.store.checks import is_current
 
@@ -81,7 +82,8 @@ def _offered(ask: Callable[[Session], list[str]]) -> list[str]:
         path = settings.database_path
         if path is None or not path.exists() or not is_current(settings):
             return []
-        with opened() as session:
+        origin = decide(ctx.find_root().params.get("actor"), None, {}, lambda: path)
+        with opened(origin) as session:
             return ask(session)
     except (BifrostError, OSError):
         return []

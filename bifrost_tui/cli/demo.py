@@ -67,6 +67,7 @@ def demo(ctx: click.Context, configs: int | None, keep: Path | None) -> int:
         code = 0
         if shown:
             code = open_screens(
+                origin=start.origin,
                 organization=start.organization,
                 theme=start.theme,
                 no_mouse=start.no_mouse,

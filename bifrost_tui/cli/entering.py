@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
+import time
 
 import click
 
 from bifrost_tui.cli.output import say
 from bifrost_tui.display import counted
-from bifrost_tui.errors import InvalidInputError
+from bifrost_tui.errors import InvalidInputError, TerminalError
 from bifrost_tui.store.entered import VALUE_LIMIT, EnteredSecret, SecretShape
+
+_CLOSING = 0.2
+"""Seconds within which sshd closes what it reads from, after what it writes to."""
 
 
 def from_terminal() -> bool:
@@ -22,6 +28,7 @@ def piped_secret() -> EnteredSecret:
 
     Raises:
         InvalidInputError: nothing came, or it cannot be a value.
+        TerminalError: the connection that it came over broke off.
 
     """
     return EnteredSecret.from_bytes(_piped())
@@ -32,6 +39,7 @@ def piped_text() -> str:
 
     Raises:
         InvalidInputError: it is no text.
+        TerminalError: the connection that it came over broke off.
 
     """
     data = _piped()
@@ -48,7 +56,35 @@ def piped_text() -> str:
 def _piped() -> bytes:
     if sys.stdin is None:
         return b""
-    return sys.stdin.buffer.read(VALUE_LIMIT + 1)
+    data = sys.stdin.buffer.read(VALUE_LIMIT + 1)
+    if _hung_up():
+        raise TerminalError("The connection ended before the value did. Nothing was saved.")
+    return data
+
+
+def _hung_up() -> bool:
+    """Tell whether standard input has ended because an SSH client is gone.
+
+    That looks like the end of the value, of which half may have come. But with the client goes
+    whoever reads what we write, at the same moment.
+    """
+    if "SSH_CONNECTION" not in os.environ:
+        return False
+    try:
+        numbers = {stream.fileno() for stream in (sys.stdout, sys.stderr)}
+    except (AttributeError, OSError, ValueError):
+        return False
+    poller = select.poll()
+    for number in numbers:
+        # That nobody reads any more is reported unasked.
+        poller.register(number, 0)
+    until = time.monotonic() + _CLOSING
+    while numbers and (left := until - time.monotonic()) > 0:
+        for number, mask in poller.poll(left * 1000):
+            if mask & (select.POLLERR | select.POLLHUP):
+                numbers.discard(number)
+            poller.unregister(number)
+    return not numbers
 
 
 def entered_secret(question: str) -> EnteredSecret | None:

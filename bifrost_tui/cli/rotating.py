@@ -127,6 +127,9 @@ def rotate(
                 f"{key} is no secret; only secrets are rotated. Change it with: configs set",
                 field="type",
             )
+        if command is not None:
+            # Before anything is asked for that would then go nowhere.
+            session.repository.configs.check_handover(session.access, view)
         if length is not None:
             secret: EnteredSecret | None = generated(length, alphabet or USUAL_ALPHABET)
         else:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 from bifrost_tui.cli.session import this_access
+from bifrost_tui.origin import Origin
 from bifrost_tui.settings import Settings, checked_theme, load_settings
 from bifrost_tui.terminal import mouse_wanted, require_terminal
 
@@ -24,6 +25,7 @@ def check_terminal() -> None:
 
 def open_screens(
     *,
+    origin: Origin,
     organization: str | None = None,
     theme: str | None = None,
     no_mouse: bool = False,
@@ -46,7 +48,7 @@ def open_screens(
 
     return run(
         settings,
-        this_access(),
+        this_access(origin),
         organization=organization,
         mouse=mouse_wanted(os.environ, no_mouse),
     )

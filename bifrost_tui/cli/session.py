@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bifrost_tui.origin import Origin
 from bifrost_tui.settings import Settings, load_settings
 from bifrost_tui.terminal import actor_name, session_source
 
@@ -48,22 +49,35 @@ class Target:
                 )
 
 
-def this_access() -> Access:
-    """Return who runs this, and from where."""
+def this_origin() -> Origin:
+    """Return who acts in the command at hand; there has to be one."""
+    import click
+
+    from bifrost_tui.cli.base import Start
+
+    start = click.get_current_context().obj
+    return start.origin if isinstance(start, Start) else Origin()
+
+
+def this_access(origin: Origin | None = None) -> Access:
+    """Return who runs this, and from where; by default, in the command at hand."""
     from bifrost_tui.store.actor import Access
 
-    return Access(actor_name(), session_source(os.environ))
+    if origin is None:
+        origin = this_origin()
+    actor = actor_name() if origin.actor is None else origin.actor
+    return Access(actor, session_source(os.environ), origin.confined)
 
 
 @contextmanager
-def opened() -> Iterator[Session]:
+def opened(origin: Origin | None = None) -> Iterator[Session]:
     """Open the database of the settings; what that did to it is said on standard error."""
     from bifrost_tui.cli.output import say
 
     settings = load_settings()
     with uncollected():
         from bifrost_tui.store.opening import open_repository
-    access = this_access()
+    access = this_access(origin)
     with open_repository(settings, access) as repository:
         for notice in repository.notices:
             say(notice)

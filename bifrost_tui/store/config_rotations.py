@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bifrost_tui.clock import iso
 from bifrost_tui.errors import (
+    AccessDeniedError,
     BifrostError,
     ConflictError,
     HandoverError,
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from bifrost_tui.store.handover import Handover
+
+
+NO_PROGRAM = (
+    "No program is started for a connection like this one, so no command can take a value. Nothing"
+    " was saved."
+)
+"""Why a confined actor hands nothing over."""
 
 
 class _RehearsedError(Exception):
@@ -67,6 +76,7 @@ class ConfigRotations(ConfigRows):
         secret itself.
 
         Raises:
+            AccessDeniedError: no command is run for this actor.
             ConflictError: it was changed since ``view`` was read; the command was not run.
             CommandError: the command cannot be run; a :class:`HandoverError`: it failed.
                 Nothing was saved.
@@ -75,6 +85,7 @@ class ConfigRotations(ConfigRows):
         """
         from bifrost_tui.store.handover import hand_over
 
+        self.check_handover(access, view)
         facts = _facts(generated=generated, handed_over=True)
         based_on = self._rehearsed(access, view, secret, facts)
         try:
@@ -99,6 +110,17 @@ class ConfigRotations(ConfigRows):
             f"The command has taken a value of {view.key} that could not be saved: the two sides"
             f" differ now. {why} Rotate it once more when it can be saved: that {again}."
         )
+
+    def check_handover(self, access: Access, view: ConfigView) -> None:
+        """Make sure that a command may be run for an actor.
+
+        Raises:
+            AccessDeniedError: the actor is confined, and no program is started for it.
+
+        """
+        if access.confined:
+            refusal = AccessDeniedError(NO_PROGRAM)
+            self._write(access, Event(HANDOVER, view.scope, view.key), _raiser(refusal))
 
     def _rehearsed(
         self, access: Access, view: ConfigView, secret: EnteredSecret, facts: dict[str, object]
@@ -170,6 +192,13 @@ class ConfigRotations(ConfigRows):
             self._context.database.write_rows(
                 lambda connection: chain.append(connection, access, told)
             )
+
+
+def _raiser(error: BifrostError) -> Callable[[object], None]:
+    def refuse(_session: object) -> None:
+        raise error
+
+    return refuse
 
 
 def _facts(**facts: bool) -> dict[str, object]:

@@ -20,6 +20,7 @@ from bifrost_tui.errors import (
     InvalidInputError,
     MemberNotFoundError,
 )
+from bifrost_tui.origin import ACTOR_LIMIT
 from bifrost_tui.store import exposures
 from bifrost_tui.store.access import (
     EVERYWHERE,
@@ -30,7 +31,7 @@ from bifrost_tui.store.access import (
     may_manage,
     role_in,
 )
-from bifrost_tui.store.actor import LONGEST_ACTOR, checked_actor
+from bifrost_tui.store.actor import checked_name
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.dialects import among
@@ -61,7 +62,7 @@ class MemberRows:
         self, access: Access, action: str, scope: Scope, actor: str, work: Callable[[], T]
     ) -> T:
         """Run a call whose refusal is told with whose membership it was about."""
-        about = {"member": visible(actor)[:LONGEST_ACTOR]} if actor else None
+        about = {"member": visible(actor)[:ACTOR_LIMIT]} if actor else None
         return self._context.guard(access, Event(action, told_scope(scope), details=about), work)
 
     def _manager(self, connection: Connection, access: Access, scope: Scope) -> tuple[Scope, Role]:
@@ -222,7 +223,7 @@ class MemberLists(MemberRows):
             AccessDeniedError: who asks may not give this role.
 
         """
-        name, new_id = checked_actor(actor), self._context.ids()
+        name, new_id = checked_name(actor), self._context.ids()
 
         def work(connection: Connection) -> MemberView:
             here, mine = self._manager(connection, access, scope)

@@ -12,6 +12,7 @@ from bifrost_tui.crypto.cipher import Keyring, Sealed
 from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys, write_key_file
 from bifrost_tui.crypto.verifier import RootSecret, open_verifier
 from bifrost_tui.errors import (
+    AccessDeniedError,
     DatabaseError,
     DatabaseMissingError,
     DatabaseNewerError,
@@ -60,6 +61,10 @@ def open_repository(
     """
     path = settings.database_path
     if path is not None and not _exists(path):
+        if access.confined:
+            raise DatabaseMissingError(
+                "There is no database on this host yet. Whoever runs the host sets it up."
+            )
         raise DatabaseMissingError(
             f"There is no database at {path} yet. Run `bifrost-tui` or `bifrost-tui setup` to make"
             " one."
@@ -205,6 +210,8 @@ def create_repository(
         MasterKeyError, DatabaseError: it could not be made, and this is why.
 
     """
+    if access.confined:
+        raise AccessDeniedError("A database is made by whoever runs the host, on the host.")
     path = settings.database_path
     if path is not None and _exists(path):
         raise DatabaseError(f"The file {path} exists already. Nothing was changed.")

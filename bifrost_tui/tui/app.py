@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -109,6 +110,9 @@ class BifrostApp(OrderedApp[int]):
         self._repository: Repository | None = None
         self.shown_path = ""
         """What stands for the database's path, where not the path itself."""
+        self.shown_host = ""
+        """What stands for the host's name, where not the name itself."""
+        self.may_suspend = not access.confined
         self.failure: BifrostError | None = None
 
     @property
@@ -183,7 +187,7 @@ class BifrostApp(OrderedApp[int]):
     def database_failed(self, error: BifrostError) -> None:
         """Offer the setup where there is nothing yet; else say what is wrong."""
         self._collect_again()
-        if isinstance(error, DatabaseMissingError):
+        if isinstance(error, DatabaseMissingError) and not self.access.confined:
             from bifrost_tui.tui.screens.setup import SetupScreen
 
             self.switch_screen(SetupScreen(open_name=self._organization))
@@ -195,10 +199,14 @@ class BifrostApp(OrderedApp[int]):
 
     def context_line(self) -> Text:
         """Say who works against what."""
-        path = self.settings.database_path
-        where = self.shown_path or (
-            _shortened(path) if path else shown_url(self.settings.database_url)
-        )
+        path = None if self.access.confined else self.settings.database_path
+        if self.access.confined:
+            # Where its files are is the host's own affair.
+            where = self.shown_host or os.uname().nodename
+        else:
+            where = self.shown_path or (
+                _shortened(path) if path else shown_url(self.settings.database_url)
+            )
         engine = "sqlite " if path else ""
         words = f"{visible(self.access.actor)} · {engine}{visible(where)}"
         if self._repository is not None:

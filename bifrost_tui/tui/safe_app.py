@@ -66,6 +66,9 @@ class SafeApp(App[ReturnT]):
     ALLOW_SELECT = False
     ENABLE_SELECT_AUTO_SCROLL = False
 
+    may_suspend = True
+    """Whether the terminal may be given to a shell meanwhile."""
+
     def __init__(self, css_path: CSSPathType | None = None, ansi_color: bool | None = None) -> None:
         super().__init__(css_path=css_path, ansi_color=ansi_color)
         self.features = frozenset()

@@ -49,7 +49,9 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 
 @runtime_checkable
 class Owner(Protocol):
-    """What the driver tells its app; any other app is left alone."""
+    """What the driver tells its app and asks it; any other app is left alone."""
+
+    may_suspend: bool
 
     def terminal_lost(self, fileno: int) -> None:
         """Take note that the terminal is gone."""
@@ -256,6 +258,8 @@ class SafeDriver(LinuxDriver):
 
     def suspend(self) -> None:
         """Stop the process and give the terminal to the shell, if there is one to take it."""
+        if self._safe_app is not None and not self._safe_app.may_suspend:
+            return
         if not (self._drawing and self._auto_restart and _under_a_shell()):
             return
         self._app.app_suspend_signal.publish(self._app)

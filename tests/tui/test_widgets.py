@@ -287,3 +287,9 @@ async def test_an_empty_filter_goes_when_it_is_left() -> None:
         await press(pilot, "down")
         assert app.noted == ["left"]
         assert not is_shown(bar_of_filter)
+
+
+def test_a_filter_bar_that_is_gone_is_left_alone() -> None:
+    bar = FilterBar()
+    bar.prepare()
+    assert not bar.children

@@ -193,11 +193,11 @@ def test_an_owner_of_one_organization_is_not_the_owner_of_the_database(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("", "is empty"),
-        ("  ", "is empty"),
-        ("a" * 256, "has 256 characters"),
-        (" bob", "begins or ends with a blank"),
-        ("-bob", "hyphen"),
+        ("", "has 1 to 255"),
+        ("  ", "has 1 to 255"),
+        ("a" * 256, "has 1 to 255"),
+        (" bob", "no blanks around"),
+        ("-bob", "no dash"),
         ("b\x1b[31mob", "cannot be seen"),
         ("b\nob", "cannot be seen"),
     ],

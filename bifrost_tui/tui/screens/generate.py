@@ -37,6 +37,11 @@ _NOTE = (
     "The value is random; nobody sees it. A command gets it on its standard input, and it is saved"
     " only if the command ends with exit code 0."
 )
+_CONFINED = "none over this connection"
+_NOTE_CONFINED = (
+    "The value is random; nobody sees it. This connection starts no program on the host, so no"
+    " command can take the value."
+)
 _KEPT = 8192
 _LINES = 6
 _LINE = 70
@@ -98,6 +103,10 @@ class GenerateScreen(DataModal[ConfigView | None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""
+        confined = self.access.confined
+        no_command = "none, or for example ./set-webhook-key.sh"
+        command = LineInput(placeholder=_CONFINED if confined else no_command, id="command")
+        command.disabled = confined
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = Content(
                 f"Generate {visible(self._view.key)} in {visible(self._view.scope.name)}"
@@ -106,12 +115,9 @@ class GenerateScreen(DataModal[ConfigView | None]):
             yield Field(
                 "Alphabet", Choice([*ALPHABETS], USUAL_ALPHABET, id="alphabet"), name="alphabet"
             )
-            yield Field(
-                "Command",
-                LineInput(placeholder="none, or for example ./set-webhook-key.sh", id="command"),
-                name="command",
-            )
-            yield Static(Content(_NOTE), classes="note gap")
+            yield Field("Command", command, name="command")
+            note = _NOTE_CONFINED if confined else _NOTE
+            yield Static(Content(note), classes="note gap")
             yield TextBlock(id="output")
             yield Status()
         yield KeyBar()

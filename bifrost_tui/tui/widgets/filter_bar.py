@@ -50,7 +50,8 @@ class FilterBar(Horizontal):
 
     def prepare(self) -> None:
         """Lay out the bar, so that it opens at once."""
-        if not self.children:
+        # Whoever quits at once is gone before this is called.
+        if self.is_attached and not self.children:
             from bifrost_tui.tui.widgets.fields import LineInput
 
             self.mount(
