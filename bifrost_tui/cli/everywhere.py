@@ -52,7 +52,7 @@ def list_everywhere(states: Sequence[str], key: str | None, *, as_json: bool) ->
     if as_json:
         emit_json_array(map(line_object, lines))
     elif lines:
-        _emit_lines(lines, now, grouped=state == "reused")
+        emit_lines(lines, now, grouped=state == "reused")
     else:
         say(NONE[state])
     return FOUND if lines and state in CHECKS else 0
@@ -67,7 +67,8 @@ def _lines(session: Session, state: str) -> Sequence[ConfigLine]:
     return everywhere.waiting(access, Waiting(state), limit=_ALL)
 
 
-def _emit_lines(lines: Sequence[ConfigLine], now: datetime, *, grouped: bool) -> None:
+def emit_lines(lines: Sequence[ConfigLine], now: datetime, *, grouped: bool) -> None:
+    """Write a table of configs of several organizations."""
     rows = [
         (
             line.scope.name,

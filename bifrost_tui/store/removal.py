@@ -123,7 +123,7 @@ class Members(MemberLists):
             exposures.keep(connection, found, self._context.now())
             if hand_to is None:
                 self._delete(connection, access, found.actor, created)
-            else:
+            elif created:
                 self._hand_over(connection, access, found.actor, created, hand_to)
             connection.execute(delete(member).where(member.c.id == found.id))
             about: dict[str, object] = {"member": found.actor, "role": found.role.value}

@@ -386,7 +386,7 @@ class Story(RuleBasedStateMachine):
             if held.value and self.reads(actor, held) and not self.reads(actor, held, view.id)
         ]
         assert removal.readable == len(unread)
-        refused = heir is not None and heir.actor not in heirs
+        refused = heir is not None and bool(gone) and heir.actor not in heirs
         self.attempt(
             "member.remove",
             lambda: self.repository.members.remove(
