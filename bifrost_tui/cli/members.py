@@ -135,7 +135,13 @@ def member_object(view: MemberView) -> dict[str, Any]:
 
 @members.command("add", example="bifrost-tui members add alice --org Acme --role admin")
 @actor_argument
-@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default="member",
+    show_default=True,
+    help="What they may do there.",
+)
 @for_place
 def add(organization: str | None, actor: str, role: str) -> None:
     """Make an actor a member: the name that they log in with, or that --actor states."""
