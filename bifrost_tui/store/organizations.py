@@ -18,7 +18,13 @@ from bifrost_tui.errors import (
     InvalidInputError,
 )
 from bifrost_tui.store import reading
-from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in, seen_scopes
+from bifrost_tui.store.access import (
+    EVERYWHERE,
+    managed_scopes,
+    may_manage,
+    role_in,
+    seen_scopes,
+)
 from bifrost_tui.store.attention import attention
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
@@ -81,6 +87,7 @@ class Organizations:
     ) -> tuple[OrganizationView, ...]:
         context = self._context
         seen = seen_scopes(connection, access)
+        managed = managed_scopes(connection, access)
         marks = attention(connection, context.now(), context.keyring.key_ids, seen)
         query = (
             select(
@@ -114,6 +121,7 @@ class Organizations:
                     changed_at=kept.changed_at,
                     changed_by=kept.changed_by,
                     version=0,
+                    managed=managed is None,
                 )
             )
         found += [
@@ -125,6 +133,7 @@ class Organizations:
                 changed_at=row.changed_at or row.updated_at,
                 changed_by=row.changed_by or row.updated_by,
                 version=row.version,
+                managed=managed is None or row.id in managed,
             )
             for row in connection.execute(query)
             if seen is None or row.id in seen
@@ -153,7 +162,7 @@ class Organizations:
         context = self._context
 
         def work(connection: Connection) -> ScopeCounts:
-            context.enter(connection, access, scope)
+            _here, role = context.enter(connection, access, scope)
             now, key_ids = context.now(), context.keyring.key_ids
             kept = connection.execute(
                 select(scope_summary).where(scope_summary.c.scope_id == scope.id)
@@ -165,6 +174,7 @@ class Organizations:
                 own=kept.configs,
                 secrets=kept.secrets,
                 attention=marks.get(scope.id, Attention()),
+                managed=may_manage(role),
             )
 
         return context.guard(

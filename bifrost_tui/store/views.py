@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -91,6 +91,8 @@ class OrganizationView:
     changed_at: datetime | None
     changed_by: str | None
     version: int
+    managed: bool = field(default=False, compare=False)
+    """Whether its members and its log are the actor's to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,8 @@ class ScopeCounts:
     secrets: int
     """Secrets among the own configs."""
     attention: Attention
+    managed: bool = field(default=False, compare=False)
+    """Whether its members and its log are the actor's to look at."""
 
 
 @dataclass(frozen=True, slots=True)

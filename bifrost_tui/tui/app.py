@@ -46,7 +46,10 @@ _POLITE = 0.0005
 
 Opener = Callable[[], "Repository"]
 
-_QUEUES = (("are overdue", "overdue"), ("are due", "due"), ("need a value", "needs_value"))
+_QUEUES = (
+    *(("are overdue", "overdue"), ("are due", "due"), ("need a value", "needs_value")),
+    ("those who left could read", "exposed"),
+)
 """What the palette offers to rotate everywhere, in words and as the store names it."""
 
 

@@ -13,6 +13,7 @@ _NOTHING = {
     Waiting.OVERDUE: "Nothing is overdue.",
     Waiting.DUE: "Nothing is due.",
     Waiting.NEEDS_VALUE: "No secret needs a value.",
+    Waiting.EXPOSED: "Nothing that somebody who left could read is left as it was.",
 }
 
 

@@ -87,6 +87,14 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             id="configs.sort",
             tooltip="Order by key, by integration, by age, by what is due",
         ),
+        Binding(
+            "m",
+            "members",
+            "members",
+            show=False,
+            id="configs.members",
+            tooltip="Show the members of the organization",
+        ),
         Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
     ]
 
@@ -230,6 +238,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         order = "" if self._order is Order.KEY else self._order.value
         self.facts.left = counts_text(counts, own_only=self._own_only, order=order)
         self._show_found()
+        self.refresh_bindings()
 
     def _show_found(self) -> None:
         """Say how many of how many the filter lets through; either number may come first."""
@@ -310,7 +319,16 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         """Say why a key does nothing here."""
         # Asked once more while the screen goes, when the table has gone before it.
         current = self.table.current if self.is_attached and self.query(PagedTable) else None
+        if action == "members" and not (self._counts is not None and self._counts.managed):
+            return f"The members of {self._scope.name} are for its owners and admins."
         return why_not(action, self._scope, current) or self.why_not_mark(action, current)
+
+    def action_members(self) -> None:
+        """Show the members of the organization."""
+        from bifrost_tui.tui.screens.members import MembersScreen
+
+        screen = MembersScreen(self._scope, classes=self.bifrost.size_classes())
+        self.app.push_screen(screen, lambda _: self.reload())
 
     def action_filter(self) -> None:
         """Filter the list."""

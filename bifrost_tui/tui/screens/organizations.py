@@ -49,6 +49,13 @@ class OrganizationsScreen(DataScreen[None]):
             tooltip="Archive it, or restore an archived one",
         ),
         Binding(
+            "m",
+            "members",
+            "members",
+            id="organizations.members",
+            tooltip="Show the members of the organization, or of all",
+        ),
+        Binding(
             "R",
             "queue",
             "queue",
@@ -217,7 +224,7 @@ class OrganizationsScreen(DataScreen[None]):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        if action not in ("rename", "archive", "add", "archived", "queue"):
+        if action not in ("rename", "archive", "add", "archived", "queue", "members"):
             return ""
         if not self._loaded:
             return "The database is not open yet."
@@ -226,6 +233,8 @@ class OrganizationsScreen(DataScreen[None]):
             return ""
         if view is None:
             return "There is no organization under the cursor."
+        if action == "members" and not view.managed:
+            return f"The members of {view.scope.name} are for its owners and admins."
         if action == "queue" and not view.attention.overdue:
             return f"Nothing is overdue in {view.scope.name}."
         if view.scope.is_global and action in ("rename", "archive"):
@@ -233,6 +242,15 @@ class OrganizationsScreen(DataScreen[None]):
         if action == "rename" and view.scope.archived:
             return "Restore it first (z)."
         return ""
+
+    def action_members(self) -> None:
+        """Show the members of the organization under the cursor."""
+        from bifrost_tui.tui.screens.members import MembersScreen
+
+        view: OrganizationView | None = self.table.current
+        if view is not None:
+            screen = MembersScreen(view.scope, classes=self.bifrost.size_classes())
+            self.app.push_screen(screen, lambda _: self.reload())
 
     def action_filter(self) -> None:
         """Filter the list."""
