@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bifrost_tui.cli.authorize import authorized_line, public_key
 from tests.terminal.harness import PATIENCE, TerminalSession
 
 _ADDRESS = "127.0.0.1"
@@ -30,7 +31,10 @@ def missing() -> str:
             return f"there is no {name} here (Debian: openssh-client)"
     if os.geteuid() == 0 and not _SEPARATED.is_dir():
         return f"sshd has no {_SEPARATED} to run in"
-    shell = pwd.getpwuid(os.getuid()).pw_shell
+    try:
+        shell = pwd.getpwuid(os.getuid()).pw_shell
+    except KeyError:
+        return "this account has no name that one could log in by"
     if Path(shell).name in ("false", "nologin"):
         return "this account has no shell that sshd could start commands with"
     return ""
@@ -50,7 +54,10 @@ class Done:
 
 
 class Sshd:
-    """An sshd that lets this account in, each of its keys by a forced command."""
+    """An sshd that lets this account in, each of its keys by a forced command.
+
+    ``environ`` is what those commands find around them.
+    """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], *options: str) -> None:
         self.folder = folder
@@ -101,6 +108,7 @@ class Sshd:
             # Folders of tests lie in one that everybody may write in.
             "StrictModes no",
             "UsePAM no",
+            f"SetEnv {' '.join(f'{name}={value}' for name, value in self._environ.items())}",
             "Subsystem sftp internal-sftp",
             "AllowTcpForwarding yes",
             "LogLevel VERBOSE",
@@ -110,18 +118,20 @@ class Sshd:
         """Return what sshd has written."""
         return self._log.read_text(errors="replace")
 
-    def let_in(self, name: str, line: str) -> None:
-        """Make a key and let it in by a line whose ``{key}`` is that key."""
+    def make_key(self, name: str) -> str:
+        """Make a key of a name and return its public half, which nobody lets in yet."""
         _make_key(self.folder / name)
-        public = (self.folder / f"{name}.pub").read_text().strip()
+        return (self.folder / f"{name}.pub").read_text()
+
+    def let_in(self, line: str) -> None:
+        """Let a key in."""
         with self._authorized.open("a") as file:
-            file.write(f"{line.replace('{key}', public)}\n")
+            file.write(f"{line.strip()}\n")
 
     def let_in_actor(self, actor: str, *options: str) -> None:
-        """Let a key in that acts as an actor, whose name it has."""
-        words = [f"{name}={value}" for name, value in self._environ.items()]
-        command = ["env", *words, sys.executable, "-m", "bifrost_tui", "--actor", actor, *options]
-        self.let_in(actor, f'restrict,pty,command="{" ".join(command)}" {{key}}')
+        """Let a new key in that acts as an actor, whose name it has."""
+        words = [sys.executable, "-m", "bifrost_tui", "--actor", actor, *options]
+        self.let_in(authorized_line(words, public_key(self.make_key(actor).encode())))
 
     def client(self, name: str, *options: str, port: int | None = None) -> list[str]:
         """Return the words that call ssh with a key; options come before the host."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,7 +146,7 @@ def test_two_operators_and_a_broken_connection(host: Host) -> None:
 
         # One edits while the other looks.
         add(alice, "site_url", "https://acme.example")
-        press(bob, ESCAPE, then="1 organization")
+        press(bob, ESCAPE, then="organization")
         press(bob, ENTER, then="site_url")
 
         # A connection breaks in the middle of a form, with a secret entered and not saved.
@@ -284,6 +286,24 @@ def _waits_for_input(number: int) -> bool:
     # Reading (0 on x86-64, 63 on arm64) from standard input.
     opened = any(name.endswith("bifrost.db") for name in names)
     return opened and call[0] in ("0", "63") and call[1] == "0x0"
+
+
+def test_the_line_that_the_program_prints_lets_a_key_in(host: Host) -> None:
+    before, name = host.last(), 'Pat "o\'hara" $(id)'
+    with open_repository(host.settings, ALICE) as repository:
+        add_member(repository, name, Role.OWNER)
+    printed = subprocess.run(
+        [sys.executable, "-m", "bifrost_tui", "members", "authorize", name],
+        input=host.sshd.make_key("pat").encode(),
+        capture_output=True,
+        env={**os.environ, "HOME": str(host.home)},
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert printed.stderr == b""
+    host.sshd.let_in(printed.stdout.decode())
+    assert host.sshd.run("pat", "orgs add Patience").code == 0
+    assert host.events(before)[-1][:4] == (name, "127.0.0.1", "organization.add", "done")
 
 
 REFUSED = [

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,32 @@ def test_completions_are_not_for_clients(forced: Cli) -> None:
         _BIFROST_TUI_COMPLETE="bash_source",
     )
     assert (ran.code, ran.json) == (0, [])
+
+
+@pytest.mark.parametrize("over_ssh", [True, False])
+def test_a_value_without_a_client_is_only_half_a_value(
+    hook: ConfigView, forced: Cli, monkeypatch: pytest.MonkeyPatch, over_ssh: bool
+) -> None:
+    if not over_ssh:
+        monkeypatch.delenv("SSH_CONNECTION")
+    before = told("config.rotate")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bifrost_tui", "configs", "rotate", "hook_key", "--org", "Acme"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"half-of-a-value")
+        process.stdout.close()
+        process.stderr.close()
+        process.stdin.close()
+        code = process.wait(60)
+    assert (code == 0) is not over_ssh
+    assert (told("config.rotate") == before) is over_ssh
 
 
 def test_a_start_that_is_confined_cannot_be_named_anew(forced: Cli) -> None:
