@@ -13,6 +13,7 @@ from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
 from bifrost_tui.store.organizations import Organizations
+from bifrost_tui.store.presence import Presence
 
 
 class Repository:
@@ -23,6 +24,7 @@ class Repository:
         self.organizations = Organizations(context)
         self.configs = ConfigChanges(context)
         self.everywhere = Everywhere(context)
+        self.presence = Presence(context)
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
 
