@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
 from textual import on
-from textual.binding import ActiveBinding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
 
@@ -24,6 +24,12 @@ T = TypeVar("T")
 
 LABEL_WIDTH = 14
 """The room of the labels at the left of facts and fields."""
+
+
+LOCK_KEY = Binding(
+    "ctrl+l", "app.lock_now", "lock", id="app.lock", tooltip="Lock the screens now", show=False
+)
+"""For dialogs too: keys of the app do not come through them."""
 
 
 class Answered(Message):
@@ -81,7 +87,10 @@ class DataScreen(Screen[ScreenResultType]):
     @on(Answered)
     def _hand_over(self, message: Answered) -> None:
         message.stop()
-        message.deliver()
+        if self.bifrost.may_deliver(self):
+            message.deliver()
+        else:
+            self.bifrost.hold_back(lambda: self.post_message(message))
 
     def say(self, words: str, kind: str = "") -> None:
         """Put words into the status line."""
@@ -126,6 +135,8 @@ class DataScreen(Screen[ScreenResultType]):
 
 class DataModal(ModalScreen[ScreenResultType], DataScreen[ScreenResultType]):
     """A dialog over the repository."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [LOCK_KEY]
 
 
 def labelled(pairs: list[tuple[str, Text | str]], width: int = LABEL_WIDTH) -> Text:
