@@ -30,6 +30,7 @@ class LockScreen(DataModal[None]):
     A dialog, so that no key of the app comes through it; but opaque.
     """
 
+    AUTO_FOCUS = ""  # a field that is hidden must not take keys
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="lock.open", tooltip="Open the screens again"),
         Binding(

@@ -28,6 +28,7 @@ _WORDS = (
 class PassphraseForm(DataModal[bool | None]):
     """A dialog that sets the actor's passphrase."""
 
+    AUTO_FOCUS = ""  # a field that is hidden must not take keys
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "ctrl+s,enter",
