@@ -21,7 +21,8 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, DatabaseMissingError
 from bifrost_tui.settings import Settings, ThemeName, shown_url
 from bifrost_tui.tui.base import LOCK_KEY, DataScreen
-from bifrost_tui.tui.locking import LockingApp, Seconds
+from bifrost_tui.tui.live import LiveApp
+from bifrost_tui.tui.locking import Seconds
 from bifrost_tui.tui.safe_app import run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
@@ -49,7 +50,7 @@ _QUEUES = (("are overdue", "overdue"), ("are due", "due"), ("need a value", "nee
 """What the palette offers to rotate everywhere, in words and as the store names it."""
 
 
-class BifrostApp(LockingApp[int]):
+class BifrostApp(LiveApp[int]):
     """Bifrost TUI over one database, for one actor."""
 
     TITLE = "Bifrost TUI"
@@ -96,11 +97,12 @@ class BifrostApp(LockingApp[int]):
         clock: Clock = utc_now,
         opener: Opener | None = None,
         seconds: Seconds = uptime,
+        live: bool = True,
     ) -> None:
         self._themes: dict[str, Theme] = {str(name): theme for name, theme in OURS.items()}
         # Before all else: a theme that is set later has every style read a second time.
         self.set_reactive(App.theme, settings.theme)
-        super().__init__(lock_after=settings.lock_after, seconds=seconds)
+        super().__init__(live=live, lock_after=settings.lock_after, seconds=seconds)
         for theme in OURS.values():
             self.register_theme(theme)
         self.settings = settings
@@ -156,14 +158,18 @@ class BifrostApp(LockingApp[int]):
 
         """
         if self._opener is not None:
-            return self._opener()
-        from bifrost_tui.store.opening import open_repository
+            repository = self._opener()
+        else:
+            from bifrost_tui.store.opening import open_repository
 
-        return open_repository(self.settings, self.access, clock=self.clock)
+            repository = open_repository(self.settings, self.access, clock=self.clock)
+        self.prepare_watch(repository)
+        return repository
 
     def database_opened(self, repository: Repository) -> None:
         """Take the open database."""
         self._repository = repository
+        self.start_watch(repository)
         self._collect_again()
         # What the first change needs is imported once the list stands there.
         self.set_timer(_WARM_UP_AFTER, lambda: self.run_worker(self._warm_up, thread=True))
@@ -279,6 +285,15 @@ class BifrostApp(LockingApp[int]):
             yield SystemCommand(
                 f"Theme: {name}", "colours of this session", partial(self._set_theme, name)
             )
+
+    def leave_organization(self, error: BifrostError) -> None:
+        """Go back to the organizations: this one is none for the actor any more."""
+        organizations = next(
+            screen for screen in self.screen_stack if isinstance(screen, OrganizationsScreen)
+        )
+        organizations.pop_until_active()
+        organizations.say(error.message, "warning")
+        organizations.reload()
 
     def _set_passphrase(self) -> None:
         from bifrost_tui.tui.screens.passphrase import PassphraseForm

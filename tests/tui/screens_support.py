@@ -245,6 +245,7 @@ def app_over(
         clock=world.clock,
         opener=opener or (lambda: world.repository),
         seconds=seconds,
+        live=False,
     )
 
 
