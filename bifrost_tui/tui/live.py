@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,10 @@ def _both(one: Changes | None, other: Changes) -> Changes:
 class Freshness:
     """Says in a form that the config it is about was changed since, and touches nothing else."""
 
-    def __init__(self, screen: DataScreen[Any], verb: str) -> None:
+    def __init__(self, screen: DataScreen[Any], verb: str, busy: Callable[[], bool] = bool) -> None:
         self._screen = screen
         self._verb = verb
+        self._busy = busy
         self._told: tuple[str, int] | None = None
 
     def check(self, view: ConfigView, changes: Changes) -> None:
@@ -89,14 +91,13 @@ class Freshness:
 
         def found(now: ConfigView) -> None:
             version = (now.id, now.version)
-            busy = getattr(screen, "_saving", False) or getattr(screen, "_deleting", False)
-            if now.version != view.version and version != self._told and not busy:
+            if now.version != view.version and version != self._told and not self._busy():
                 self._told = version
                 by = visible(now.updated_by)
                 screen.say(f"changed by {by} just now: {self._verb} will ask", "warning")
 
         def lost(error: BifrostError) -> None:
-            if isinstance(error, NotFoundError):
+            if isinstance(error, NotFoundError) and not self._busy():
                 screen.say(f"{view.key} was deleted just now: {self._verb} will say so", "warning")
 
         screen.ask(

@@ -85,7 +85,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._given = view
         self._shadow = shadow
         self._saving = False
-        self._freshness = Freshness(self, "saving")
+        self._freshness = Freshness(self, "saving", lambda: self._saving)
         self._asked_at: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:

@@ -44,7 +44,7 @@ class DeleteScreen(DataModal[str | None]):
         super().__init__()
         self._view = view
         self._deleting = False
-        self._freshness = Freshness(self, "deleting")
+        self._freshness = Freshness(self, "deleting", lambda: self._deleting)
 
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""

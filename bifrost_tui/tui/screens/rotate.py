@@ -56,7 +56,7 @@ class RotateScreen(DataModal[ConfigView | None]):
         super().__init__()
         self._view = view
         self._saving = False
-        self._freshness = Freshness(self, "saving")
+        self._freshness = Freshness(self, "saving", lambda: self._saving)
         self._leaving = False
 
     def compose(self) -> ComposeResult:
