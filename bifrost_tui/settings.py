@@ -10,19 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bifrost_tui.display import counted
 from bifrost_tui.errors import SettingsError
 
 DATABASE_VARIABLE = "BIFROST_DATABASE_URL"
 KEY_VARIABLE = "BIFROST_SECRET_KEY"
 KEY_FILE_VARIABLE = "BIFROST_SECRET_KEY_FILE"
 THEME_VARIABLE = "BIFROST_THEME"
+LOCK_VARIABLE = "BIFROST_LOCK_AFTER"
 CREDENTIAL = "bifrost_secret_key"
 FROM_SYSTEMD = "systemd credential"
 
 ThemeName = Literal["dark", "light", "terminal"]
 THEMES: tuple[ThemeName, ...] = ("dark", "light", "terminal")
 
+LOCK_AFTER = 10
+"""Minutes without a key after which the screens lock, where nothing else is said."""
+LONGEST_LOCK_AFTER = 24 * 60
+
 _APPLICATION = "bifrost-tui"
+_PREFERENCES = ("theme", "lock_after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class Settings:
     folder: Path
     """The user's settings folder."""
     theme: ThemeName
+    lock_after: int
+    """Minutes without a key after which the screens lock; 0 where they never do."""
 
     def __repr__(self) -> str:
         return f"Settings(database={shown_url(self.database_url)!r}, key={self.key_source!r})"
@@ -106,14 +115,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     url = environ.get(DATABASE_VARIABLE, "")
     if DATABASE_VARIABLE in environ and not url.strip():
         raise SettingsError(f"{DATABASE_VARIABLE} is set and empty. Unset it, or give a URL.")
-    key_file = folder / "secret.key"
+    key_file, file = folder / "secret.key", folder / "config.toml"
+    both = THEME_VARIABLE in environ and LOCK_VARIABLE in environ
+    preferences = {} if both else _preferences(file)
     return Settings(
         database_url=_checked_url(url) if url else f"sqlite:///{data / 'bifrost.db'}",
         database_from=DATABASE_VARIABLE if url else "the default",
         key_source=_key_source(environ, key_file),
         key_file=key_file,
         folder=folder,
-        theme=_theme(environ, folder / "config.toml"),
+        theme=checked_theme(*_said(environ, THEME_VARIABLE, preferences, "theme", file)),
+        lock_after=_checked_minutes(
+            *_said(environ, LOCK_VARIABLE, preferences, "lock_after", file)
+        ),
     )
 
 
@@ -177,13 +191,11 @@ def _key_source(environ: Mapping[str, str], key_file: Path) -> KeySource | None:
     return KeySource("key file", path=key_file) if _is_there(key_file) else None
 
 
-def _theme(environ: Mapping[str, str], file: Path) -> ThemeName:
-    if THEME_VARIABLE in environ:
-        return checked_theme(environ[THEME_VARIABLE], THEME_VARIABLE)
+def _preferences(file: Path) -> dict[str, object]:
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:
-        return "dark"
+        return {}
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{file} cannot be read as UTF-8 text.") from None
     import tomllib
@@ -192,9 +204,37 @@ def _theme(environ: Mapping[str, str], file: Path) -> ThemeName:
         preferences = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is no TOML: {error}.") from None
-    if unknown := sorted(set(preferences) - {"theme"}):
-        raise SettingsError(f"{file} sets {unknown[0]!r}, which is no setting. It knows: theme.")
-    return checked_theme(preferences.get("theme", "dark"), str(file))
+    if unknown := sorted(set(preferences) - set(_PREFERENCES)):
+        raise SettingsError(
+            f"{file} sets {unknown[0]!r}, which is no setting. It knows: {', '.join(_PREFERENCES)}."
+        )
+    return preferences
+
+
+def _said(
+    environ: Mapping[str, str],
+    variable: str,
+    preferences: Mapping[str, object],
+    name: str,
+    file: Path,
+) -> tuple[object, str]:
+    """Return what was set, and where; a variable goes before the file."""
+    if variable in environ:
+        return environ[variable], variable
+    return preferences.get(name, {"theme": "dark", "lock_after": LOCK_AFTER}[name]), str(file)
+
+
+def _checked_minutes(given: object, origin: str) -> int:
+    """Return the minutes after which the screens lock."""
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,6}", given):
+        given = int(given)
+    # A TOML true is an int to Python.
+    if type(given) is int and 0 <= given <= LONGEST_LOCK_AFTER:
+        return given
+    raise SettingsError(
+        f"{origin}: lock_after is a whole number of minutes from 0 (never) to"
+        f" {LONGEST_LOCK_AFTER}, not {given!r}."
+    )
 
 
 def checked_theme(name: object, origin: str) -> ThemeName:
@@ -207,3 +247,8 @@ def checked_theme(name: object, origin: str) -> ThemeName:
     if name in THEMES:
         return name
     raise SettingsError(f"{origin}: there is no theme {name!r}. There are: {', '.join(THEMES)}.")
+
+
+def lock_words(minutes: int) -> str:
+    """Say when the screens lock: ``after 10 minutes without a key``, or ``never``."""
+    return f"after {counted(minutes, 'minute')} without a key" if minutes else "never"

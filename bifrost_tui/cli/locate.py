@@ -7,7 +7,7 @@ import click
 from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.options import json_option
 from bifrost_tui.cli.output import emit_facts, emit_json
-from bifrost_tui.settings import load_settings, shown_url
+from bifrost_tui.settings import load_settings, lock_words, shown_url
 
 
 @click.command(
@@ -34,6 +34,7 @@ def locate(as_json: bool) -> None:
                 "new_key_file": str(settings.key_file),
                 "settings_folder": str(settings.folder),
                 "theme": settings.theme,
+                "lock_after": settings.lock_after,
             }
         )
         return
@@ -44,5 +45,6 @@ def locate(as_json: bool) -> None:
             ("master key", str(source) if source else f"none yet; would be {settings.key_file}"),
             ("settings", str(settings.folder)),
             ("theme", settings.theme),
+            ("locks", lock_words(settings.lock_after)),
         ]
     )

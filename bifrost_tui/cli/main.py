@@ -34,6 +34,7 @@ _COMMANDS = {
     "run": "Run a command with an organization's values in its environment.",
     "workflow": "Workflows: run one of a Python file for an organization.",
     "key": "The master key: generate one, see which are in use.",
+    "lock": "The lock of the screens and its passphrase: status, set, clear.",
     "setup": "Make the database, without a terminal.",
     "doctor": "Check files, key, database and secrets.",
     "locate": "Say where the database, the key and the settings are.",

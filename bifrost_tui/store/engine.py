@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
@@ -228,16 +229,19 @@ def create_file(path: Path) -> None:
         raise errors.DatabaseError(f"The file {path} {problem}.")
 
 
-def _sqlite_engine(path: Path) -> Engine:
+def open_file(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open an SQLite file past SQLAlchemy; ``seconds`` is how long to wait for others."""
     # mode=rw: a database that is gone is never made anew, empty, by looking for it.
     uri = f"file:{quote(str(path))}?mode=rw"
+    return sqlite3.connect(
+        uri, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False
+    )
 
-    def open_file() -> sqlite3.Connection:
-        return sqlite3.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
 
-    engine = create_engine("sqlite://", creator=open_file, hide_parameters=True, **_pool())
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(
+        "sqlite://", creator=partial(open_file, path), hide_parameters=True, **_pool()
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -6,6 +6,7 @@ It is write-only: nothing here gives the text back. What may be said about it is
 
 from __future__ import annotations
 
+import hmac
 import re
 from dataclasses import dataclass
 from typing import NoReturn
@@ -124,6 +125,11 @@ class EnteredSecret:
 def entered_bytes(entered: EnteredSecret) -> bytes:
     """Return the value for the cipher; for this package alone, never for a caller of it."""
     return entered._data
+
+
+def same_entered(one: EnteredSecret, other: EnteredSecret) -> bool:
+    """Tell whether the same was entered twice."""
+    return hmac.compare_digest(one._data, other._data)
 
 
 def _encoded(text: str) -> bytes:

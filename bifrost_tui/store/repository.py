@@ -12,7 +12,9 @@ from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
+from bifrost_tui.store.live import INTERVAL, SqliteWatch
 from bifrost_tui.store.organizations import Organizations
+from bifrost_tui.store.presence import Presence
 from bifrost_tui.store.removal import Members
 
 
@@ -25,6 +27,8 @@ class Repository:
         self.configs = ConfigChanges(context)
         self.everywhere = Everywhere(context)
         self.members = Members(context)
+        self.presence = Presence(context)
+        self._watches: list[SqliteWatch] = []
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
 
@@ -52,8 +56,16 @@ class Repository:
         """Import what the first change needs, so that it does not wait for it."""
         import bifrost_tui.store.tables  # noqa: F401
 
+    def watch(self, interval: float = INTERVAL) -> SqliteWatch:
+        """Watch for changes, from now on; it ends when it or the repository is closed."""
+        watch = SqliteWatch(self._context.database, interval)
+        self._watches.append(watch)
+        return watch
+
     def close(self) -> None:
         """Close every connection."""
+        for watch in self._watches:
+            watch.close()
         self._context.database.close()
 
     def __enter__(self) -> Self:

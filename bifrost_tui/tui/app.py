@@ -17,12 +17,13 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
-from bifrost_tui.clock import Clock, utc_now
+from bifrost_tui.clock import Clock, uptime, utc_now
 from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, DatabaseMissingError
 from bifrost_tui.settings import Settings, ThemeName, shown_url
-from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.input_order import OrderedApp
+from bifrost_tui.tui.base import LOCK_KEY, DataScreen
+from bifrost_tui.tui.live import LiveApp
+from bifrost_tui.tui.locking import Seconds
 from bifrost_tui.tui.safe_app import run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
@@ -53,7 +54,7 @@ _QUEUES = (
 """What the palette offers to rotate everywhere, in words and as the store names it."""
 
 
-class BifrostApp(OrderedApp[int]):
+class BifrostApp(LiveApp[int]):
     """Bifrost TUI over one database, for one actor."""
 
     TITLE = "Bifrost TUI"
@@ -88,6 +89,7 @@ class BifrostApp(OrderedApp[int]):
             tooltip="See a config's key in every organization",
             show=False,
         ),
+        LOCK_KEY,
     ]
 
     def __init__(
@@ -98,11 +100,13 @@ class BifrostApp(OrderedApp[int]):
         organization: str | None = None,
         clock: Clock = utc_now,
         opener: Opener | None = None,
+        seconds: Seconds = uptime,
+        live: bool = True,
     ) -> None:
         self._themes: dict[str, Theme] = {str(name): theme for name, theme in OURS.items()}
         # Before all else: a theme that is set later has every style read a second time.
         self.set_reactive(App.theme, settings.theme)
-        super().__init__()
+        super().__init__(live=live, lock_after=settings.lock_after, seconds=seconds)
         for theme in OURS.values():
             self.register_theme(theme)
         self.settings = settings
@@ -161,14 +165,18 @@ class BifrostApp(OrderedApp[int]):
 
         """
         if self._opener is not None:
-            return self._opener()
-        from bifrost_tui.store.opening import open_repository
+            repository = self._opener()
+        else:
+            from bifrost_tui.store.opening import open_repository
 
-        return open_repository(self.settings, self.access, clock=self.clock)
+            repository = open_repository(self.settings, self.access, clock=self.clock)
+        self.prepare_watch(repository)
+        return repository
 
     def database_opened(self, repository: Repository) -> None:
         """Take the open database."""
         self._repository = repository
+        self.start_watch(repository)
         self._collect_again()
         # What the first change needs is imported once the list stands there.
         self.set_timer(_WARM_UP_AFTER, lambda: self.run_worker(self._warm_up, thread=True))
@@ -229,8 +237,10 @@ class BifrostApp(OrderedApp[int]):
             self.push_screen(HelpScreen(self.screen))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey out what asks the database before it is open."""
-        return None if action == "key_across" and not self.is_open else True
+        """Grey out what asks the database before it is open; nothing goes past the lock."""
+        if action == "key_across" and not self.is_open:
+            return None
+        return super().check_action(action, parameters)
 
     def action_key_across(self) -> None:
         """Show the key under the cursor in every organization; ask for one where none is."""
@@ -277,10 +287,33 @@ class BifrostApp(OrderedApp[int]):
                 )
         if self.is_open:
             yield SystemCommand("One key in every organization", "asks for the key", self._ask_key)
+            yield SystemCommand(
+                "Set the passphrase of the lock",
+                "asked for where the screens are locked",
+                self._set_passphrase,
+            )
         for name in OURS:
             yield SystemCommand(
                 f"Theme: {name}", "colours of this session", partial(self._set_theme, name)
             )
+
+    def leave_organization(self, error: BifrostError) -> None:
+        """Go back to the organizations: this one is none for the actor any more."""
+        organizations = next(
+            screen for screen in self.screen_stack if isinstance(screen, OrganizationsScreen)
+        )
+        organizations.pop_until_active()
+        organizations.say(error.message, "warning")
+        organizations.reload()
+
+    def _set_passphrase(self) -> None:
+        from bifrost_tui.tui.screens.passphrase import PassphraseForm
+
+        self.push_screen(PassphraseForm(classes=self.size_classes()), self._passphrase_set)
+
+    def _passphrase_set(self, done: bool | None) -> None:
+        if done and isinstance(self.screen, DataScreen):
+            self.screen.say("The passphrase is set; it opens the locked screens", "success")
 
     def _queue(self, screen: DataScreen[Any], what: str) -> None:
         from bifrost_tui.store.views import Waiting

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
-from textual import on
-from textual.binding import ActiveBinding, BindingType
+from textual import events, on
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
 
@@ -17,6 +17,7 @@ from bifrost_tui.tui.widgets.lines import Status
 
 if TYPE_CHECKING:
     from bifrost_tui.store.actor import Access
+    from bifrost_tui.store.live import Changes
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.tui.app import BifrostApp
 
@@ -24,6 +25,12 @@ T = TypeVar("T")
 
 LABEL_WIDTH = 14
 """The room of the labels at the left of facts and fields."""
+
+
+LOCK_KEY = Binding(
+    "ctrl+l", "app.lock_now", "lock", id="app.lock", tooltip="Lock the screens now", show=False
+)
+"""For dialogs too: keys of the app do not come through them."""
 
 
 class Answered(Message):
@@ -42,6 +49,8 @@ class DataScreen(Screen[ScreenResultType]):
 
     AUTO_FOCUS: ClassVar[str | None] = None
     BINDINGS: ClassVar[list[BindingType]] = []
+
+    _missed: Changes | None = None
 
     @property
     def bifrost(self) -> BifrostApp:
@@ -81,7 +90,33 @@ class DataScreen(Screen[ScreenResultType]):
     @on(Answered)
     def _hand_over(self, message: Answered) -> None:
         message.stop()
-        message.deliver()
+        if self.bifrost.may_deliver(self):
+            message.deliver()
+        else:
+            self.bifrost.hold_back(lambda: self.post_message(message))
+
+    def tell_changes(self, changes: Changes) -> None:
+        """Take what others changed; a screen that nothing shows of takes it when it shows again."""
+        if self.is_hidden:
+            self._missed = changes if self._missed is None else self._missed | changes
+        else:
+            self.data_changed(changes)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether another screen that is no dialog stands before this one."""
+        stack = self.app.screen_stack
+        above = stack[stack.index(self) + 1 :] if self in stack else []
+        return any(not screen.is_modal for screen in above)
+
+    def data_changed(self, changes: Changes) -> None:
+        """Follow what others changed; screens know what of it they show."""
+
+    @on(events.ScreenResume)
+    def _catch_up(self) -> None:
+        if (missed := self._missed) is not None and not self.is_hidden:
+            self._missed = None
+            self.data_changed(missed)
 
     def say(self, words: str, kind: str = "") -> None:
         """Put words into the status line."""
@@ -126,6 +161,8 @@ class DataScreen(Screen[ScreenResultType]):
 
 class DataModal(ModalScreen[ScreenResultType], DataScreen[ScreenResultType]):
     """A dialog over the repository."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [LOCK_KEY]
 
 
 def labelled(pairs: list[tuple[str, Text | str]], width: int = LABEL_WIDTH) -> Text:

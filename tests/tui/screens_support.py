@@ -235,6 +235,7 @@ def app_over(
     organization: str | None = None,
     opener: Callable[[], Repository] | None = None,
     settings: Settings | None = None,
+    seconds: Callable[[], float] = float,
 ) -> BifrostApp:
     """Return the app over a world; nothing of it is shown yet."""
     return BifrostApp(
@@ -243,6 +244,8 @@ def app_over(
         organization=organization,
         clock=world.clock,
         opener=opener or (lambda: world.repository),
+        seconds=seconds,
+        live=False,
     )
 
 

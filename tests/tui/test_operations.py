@@ -850,3 +850,13 @@ async def test_a_text_field_keeps_lines(world: World) -> None:
         assert pilot.app.screen.query_one("#value-string", TextField).entered == "one\ntwo"
         await press(pilot, "ctrl+s")
     assert world.view(ACME, "motd").value == '"one\\ntwo"'
+
+
+async def test_a_list_shows_without_any_colour(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with running(world) as pilot:
+        await press(pilot, "slash")
+        await write(pilot, "stripe")  # fewer rows than room
+        assert "stripe_api_key" in screen_text(pilot.app)

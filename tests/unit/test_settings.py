@@ -10,6 +10,7 @@ from bifrost_tui.errors import SettingsError
 from bifrost_tui.settings import (
     DATABASE_VARIABLE,
     KEY_FILE_VARIABLE,
+    LOCK_VARIABLE,
     THEME_VARIABLE,
     THEMES,
     Settings,
@@ -32,6 +33,7 @@ def test_everything_has_its_place_beneath_home(home: Path) -> None:
     assert settings.key_file == settings.folder / "secret.key"
     assert settings.key_source is None
     assert settings.theme == "dark"
+    assert settings.lock_after == 10
     assert list(home.iterdir()) == []
 
 
@@ -180,3 +182,28 @@ def test_the_home_of_nobody_is_refused_with_the_variable(
 def test_a_folder_that_cannot_be_looked_into_is_told(home: Path, variable: str) -> None:
     with pytest.raises(SettingsError):
         load(home, **{variable: "/" + "x" * 300})
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 1440])
+def test_the_lock_is_set_by_variable_and_by_file(home: Path, minutes: int) -> None:
+    assert load(home, **{LOCK_VARIABLE: str(minutes)}).lock_after == minutes
+    file = home / ".config/bifrost-tui/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'theme = "light"\nlock_after = {minutes}\n')
+    assert load(home).lock_after == minutes
+    assert load(home).theme == "light"
+    assert load(home, **{LOCK_VARIABLE: "7"}).lock_after == 7
+
+
+@pytest.mark.parametrize("given", ["-1", "1441", "1.5", '"soon"', "true", '""', "[5]"])
+def test_a_time_to_lock_that_is_none_is_refused(home: Path, given: str) -> None:
+    file = home / ".config/bifrost-tui/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"lock_after = {given}\n")
+    with pytest.raises(
+        SettingsError, match="lock_after is a whole number of minutes from 0"
+    ) as bad:
+        load(home)
+    assert str(file) in bad.value.message
+    with pytest.raises(SettingsError, match=LOCK_VARIABLE):
+        load(home, **{LOCK_VARIABLE: given.strip('"')})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -30,6 +30,7 @@ from bifrost_tui.store.requests import ConfigDraft, ConfigList
 from bifrost_tui.store.values import ConfigType, checked_key
 from bifrost_tui.store.views import ConfigPage, ConfigView, Scope
 from bifrost_tui.tui.base import DataModal
+from bifrost_tui.tui.live import Freshness
 from bifrost_tui.tui.screens.carry import CarryScreen
 from bifrost_tui.tui.screens.conflict import ConflictScreen, Way
 from bifrost_tui.tui.secret_notes import SecretNotes
@@ -41,6 +42,9 @@ from bifrost_tui.tui.widgets.secret_picker import SHOWN, SecretPicker
 from bifrost_tui.tui.widgets.value_fields import ValueFields
 
 _NO, _YES = "no", "first and last four, from the next value"
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 
 class ConfigForm(DataModal[ConfigView | None]):
@@ -81,6 +85,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._given = view
         self._shadow = shadow
         self._saving = False
+        self._freshness = Freshness(self, "saving", lambda: self._saving)
         self._asked_at: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -261,6 +266,11 @@ class ConfigForm(DataModal[ConfigView | None]):
         )
 
     # Saving
+
+    def data_changed(self, changes: Changes) -> None:
+        """Say when the config was changed meanwhile; what is entered stays."""
+        if self._view is not None:
+            self._freshness.check(self._view, changes)
 
     def action_save(self) -> None:
         """Save; the form stays until that has succeeded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import getters, on
@@ -16,6 +16,7 @@ from bifrost_tui.errors import BifrostError, InvalidInputError
 from bifrost_tui.store.filters import Order, parse_filter
 from bifrost_tui.store.requests import ConfigList
 from bifrost_tui.store.views import (
+    GLOBAL_SCOPE,
     AuditView,
     ConfigPage,
     ConfigView,
@@ -31,6 +32,7 @@ from bifrost_tui.tui.cells import (
     found_text,
 )
 from bifrost_tui.tui.config_source import ConfigSource, why_not
+from bifrost_tui.tui.live import is_shut_out
 from bifrost_tui.tui.marks import Marks
 from bifrost_tui.tui.screens.config_actions import ConfigActions
 from bifrost_tui.tui.screens.marked_list import MarkedList
@@ -38,6 +40,9 @@ from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import PagedTable
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 PAGE = 100
 """How many lines are asked for at once."""
@@ -177,7 +182,22 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
                 self._show_counts,
             )
 
-    def _list(self, key: str | None, *, quiet: bool) -> None:
+    def data_changed(self, changes: Changes) -> None:
+        """Read counts and list again, where they may be others; the cursor stays on its key."""
+        if self._concerns(changes):
+            self._history_of = None
+            self._counts_due = True
+            self._follow()
+
+    def _concerns(self, changes: Changes) -> bool:
+        mine = {self._scope.id, GLOBAL_SCOPE.id} & changes.scopes
+        return bool(mine) or changes.members or changes.organizations
+
+    def _follow(self) -> None:
+        current: ConfigView | None = self.table.current
+        self._list(current.key if current else None, quiet=False, live=True)
+
+    def _list(self, key: str | None, *, quiet: bool, live: bool = False) -> None:
         """Show the list as it is filtered now, from the line of ``key`` on where it is given."""
         try:
             wanted = ConfigList(
@@ -187,7 +207,8 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
                 order=self._order,
             )
         except InvalidInputError as error:
-            self.say(error.message, "warning")
+            if not live:
+                self.say(error.message, "warning")
             self._read_counts()
             return
         if quiet:
@@ -197,21 +218,44 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         source = self._source = ConfigSource(wanted)
         repository, access = self.repository, self.access
 
+        # Not loaded yet, it has no key to find it by.
+        standing = max(self.table.cursor, 0) if live else 0
+
         def question() -> tuple[int, ConfigPage]:
-            at = 0
+            at = standing
             if key is not None:
                 at = repository.configs.position(access, wanted, key, source.interrupt)
             return at, source.page(repository, access, at - at % PAGE, PAGE)
 
-        self.ask(question, partial(self._first_page, source))
+        def lost(error: BifrostError) -> None:
+            if is_shut_out(error) and self in self.app.screen_stack:
+                self.bifrost.leave_organization(error)
+            else:
+                self.tell_problem(error)
 
-    def _first_page(self, source: ConfigSource, found: tuple[int, ConfigPage]) -> None:
+        answer = partial(self._followed, source, key) if live else partial(self._first_page, source)
+        self.ask(question, answer, problem=lost)
+
+    def _followed(
+        self, source: ConfigSource, key: str | None, found: tuple[int, ConfigPage]
+    ) -> None:
+        current: ConfigView | None = self.table.current
+        if source is self._source and current is not None and current.key != key:
+            # The cursor was moved while the list was read.
+            self._follow()
+        else:
+            self._first_page(source, found, least=self.table.row_count)
+
+    def _first_page(
+        self, source: ConfigSource, found: tuple[int, ConfigPage], *, least: int = 0
+    ) -> None:
         if source is not self._source:
             return
         at, page = found
         source.learn(page)
         # Exact where the page is not full; else until the count arrives, a moment later.
-        least = page.offset + len(page.rows)
+        end = page.offset + len(page.rows)
+        least = max(end, least) if len(page.rows) == PAGE else end
         self._generation = self.table.reset(least, cursor=at)
         self.table.put_page(self._generation, page.offset // PAGE, page.rows)
         self.call_after_refresh(self.filter_bar.prepare)

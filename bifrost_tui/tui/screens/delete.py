@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -16,12 +16,16 @@ from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import BifrostError, ConflictError
 from bifrost_tui.store.views import ConfigView, Dependents
 from bifrost_tui.tui.base import DataModal
+from bifrost_tui.tui.live import Freshness
 from bifrost_tui.tui.screens.conflict import ConflictScreen, Decision, Way
 from bifrost_tui.tui.widgets.buttons import WordButton
 from bifrost_tui.tui.widgets.config_facts import references_text
 from bifrost_tui.tui.widgets.fields import LineInput
 from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.widgets.text_block import TextBlock
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 
 class DeleteScreen(DataModal[str | None]):
@@ -40,6 +44,7 @@ class DeleteScreen(DataModal[str | None]):
         super().__init__()
         self._view = view
         self._deleting = False
+        self._freshness = Freshness(self, "deleting", lambda: self._deleting)
 
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""
@@ -105,6 +110,10 @@ class DeleteScreen(DataModal[str | None]):
             self._delete(self._view)
         else:
             self.dismiss(None)
+
+    def data_changed(self, changes: Changes) -> None:
+        """Say when the config was changed meanwhile; what is entered stays."""
+        self._freshness.check(self._view, changes)
 
     def _delete(self, view: ConfigView) -> None:
         if self._deleting:

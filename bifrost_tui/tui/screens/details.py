@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from bifrost_tui.clock import iso
 from bifrost_tui.display import visible, visible_lines
+from bifrost_tui.errors import BifrostError, NotFoundError
 from bifrost_tui.store.values import editable
 from bifrost_tui.store.views import AuditView, ConfigView, References, Scope, Standing
 from bifrost_tui.tui.base import LABEL_WIDTH, DataModal, labelled
@@ -25,6 +26,9 @@ from bifrost_tui.tui.widgets.config_facts import (
 )
 from bifrost_tui.tui.widgets.lines import KeyBar, Status
 from bifrost_tui.tui.widgets.text_block import TextBlock
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 _LONGEST_SHOWN = 20_000
 _REFERENCES_SHOWN = 12
@@ -73,6 +77,28 @@ class DetailsScreen(DataModal[str | None]):
 
     def on_mount(self) -> None:
         """Show what is known, and ask for the events and for what refers to it."""
+        self._show_all()
+
+    def data_changed(self, changes: Changes) -> None:
+        """Show the config as it is now; references and events may be others too."""
+        view, within = self._view, self._within
+
+        def gone(error: BifrostError) -> None:
+            if isinstance(error, NotFoundError):
+                self.say(f"{view.key} was deleted just now", "warning")
+
+        self.ask(
+            lambda: self.repository.configs.get(self.access, within, view.id),
+            self._take,
+            problem=gone,
+        )
+
+    def _take(self, view: ConfigView) -> None:
+        self._view = view
+        self._show_all()
+        self.refresh_bindings()
+
+    def _show_all(self) -> None:
         self._show_facts(None)
         view = self._view
         if view.value is not None:

@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 
+from bifrost_tui.tui.base import LOCK_KEY
 from bifrost_tui.tui.widgets.lines import KeyBar
 from bifrost_tui.tui.widgets.paged_table import PagedTable
 from bifrost_tui.tui.widgets.text_block import TextBlock
@@ -35,6 +36,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", "up", show=False, tooltip="Scroll up"),
         Binding("pagedown,space", "scroll(10)", "page down", show=False, tooltip="A page down"),
         Binding("pageup", "scroll(-10)", "page up", show=False, tooltip="A page up"),
+        LOCK_KEY,
     ]
 
     def __init__(self, screen: Screen[Any]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import getters, on
@@ -32,6 +32,9 @@ from bifrost_tui.tui.key_lines import (
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import PagedTable
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 
 class KeyAcrossScreen(DataScreen[None]):
@@ -92,6 +95,7 @@ class KeyAcrossScreen(DataScreen[None]):
         self._key = key
         self._all: tuple[KeyLine, ...] = ()
         self._shown: tuple[KeyLine, ...] = ()
+        self._found: tuple[KeyLine, ...] = ()
         self._equals: dict[str, str] = {}
         self._filter = KeyFilter()
         self._marked: set[str] = set()
@@ -123,7 +127,15 @@ class KeyAcrossScreen(DataScreen[None]):
         """Read the lines again; the cursor and the marks stay."""
         self.ask(lambda: self.repository.everywhere.key(self.access, self._key), self._show)
 
+    def data_changed(self, changes: Changes) -> None:
+        """Read the lines again; what is the same is not drawn again."""
+        self.ask(
+            lambda: self.repository.everywhere.key(self.access, self._key),
+            lambda found: self._show(found) if found != self._found else None,
+        )
+
     def _show(self, found: tuple[KeyLine, ...]) -> None:
+        self._found = found
         before = {line.config.id: line.config for line in self._all if line.config}
         # Where global has none, there is nothing to say of it.
         self._all = tuple(line for line in found if line.config or not line.scope.is_global)
@@ -148,7 +160,7 @@ class KeyAcrossScreen(DataScreen[None]):
         self._shown = tuple(line for line in self._all if self._filter.fits(line))
         scopes = [line.scope for line in self._shown]
         at = scopes.index(current.scope) if current and current.scope in scopes else 0
-        self.table.reset(len(self._shown), cursor=at)
+        self.table.reset_rows(self._shown, cursor=at)
         found = f"{len(self._shown):,} of {len(self._all):,}" if self._filter else ""
         self.filter_bar.show_count(found)
         self.refresh_bindings()

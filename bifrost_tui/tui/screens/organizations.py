@@ -19,6 +19,7 @@ from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
 
 if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.views import ConfigPage, OrganizationView, Scope
 
@@ -163,6 +164,15 @@ class OrganizationsScreen(DataScreen[None]):
             partial(self._show, name=name),
         )
 
+    def data_changed(self, changes: Changes) -> None:
+        """Read the list again, for its counts too; what is the same is not drawn again."""
+        if self._loaded:
+            archived = self._archived
+            self.ask(
+                lambda: self.repository.organizations.list(self.access, archived=archived),
+                lambda found: self._show(found) if found != self._all else None,
+            )
+
     def _show(self, found: tuple[OrganizationView, ...], name: str | None = None) -> None:
         self._loaded = True
         self._all = found
@@ -175,7 +185,7 @@ class OrganizationsScreen(DataScreen[None]):
             view for view in self._all if all(word in view.scope.name.casefold() for word in wanted)
         )
         names = [view.scope.name for view in self._shown]
-        self.table.reset(len(self._shown), cursor=names.index(keep) if keep in names else 0)
+        self.table.reset_rows(self._shown, cursor=names.index(keep) if keep in names else 0)
         self.filter_bar.show_count(f"{len(self._shown)} of {len(self._all)}" if wanted else "")
         self._show_facts()
         self.refresh_bindings()

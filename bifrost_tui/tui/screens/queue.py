@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import getters, on
@@ -18,6 +18,7 @@ from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.views import ConfigLine, ConfigView
 from bifrost_tui.tui.base import LABEL_WIDTH, DataScreen, labelled
 from bifrost_tui.tui.cells import waiting_text
+from bifrost_tui.tui.live import Freshness
 from bifrost_tui.tui.rotation_queue import Item, RotationQueue, Step
 from bifrost_tui.tui.secret_notes import SecretNotes
 from bifrost_tui.tui.widgets.config_facts import period_text, state_text
@@ -26,6 +27,9 @@ from bifrost_tui.tui.widgets.lines import KeyBar, Line, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from bifrost_tui.tui.widgets.text_block import TextBlock
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 _COLUMNS = (
     Column("step", "", 1, gap=1),
@@ -288,6 +292,17 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self._show()
         if self._queue.current is None:
             self._open(None)
+
+    def data_changed(self, changes: Changes) -> None:
+        """Say when the secret whose turn it is was changed meanwhile; what is entered stays."""
+        item, following = self._queue.current, self._queue.following
+        if following is not None and following.view is not None:
+            # Read ahead, and nobody has seen it yet.
+            following.view = None
+            self._read(following)
+        if item is not None and item.view is not None:
+            moved_on = partial(lambda item: item is not self._queue.current, item)
+            Freshness(self, "saving", moved_on).check(item.view, changes)
 
     # What the keys do
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import getters, on
@@ -16,6 +16,7 @@ from bifrost_tui.errors import BifrostError, ConflictError
 from bifrost_tui.store.views import ConfigView, State
 from bifrost_tui.tui.base import LABEL_WIDTH, DataModal, labelled
 from bifrost_tui.tui.cells import NEEDS_VALUE
+from bifrost_tui.tui.live import Freshness
 from bifrost_tui.tui.screens.conflict import ConflictScreen, Decision, Way
 from bifrost_tui.tui.secret_notes import SecretNotes
 from bifrost_tui.tui.widgets.config_facts import period_text, state_text
@@ -23,6 +24,9 @@ from bifrost_tui.tui.widgets.fields import Field
 from bifrost_tui.tui.widgets.lines import KeyBar, Status
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from bifrost_tui.tui.widgets.text_block import TextBlock
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 
 class RotateScreen(DataModal[ConfigView | None]):
@@ -52,6 +56,7 @@ class RotateScreen(DataModal[ConfigView | None]):
         super().__init__()
         self._view = view
         self._saving = False
+        self._freshness = Freshness(self, "saving", lambda: self._saving)
         self._leaving = False
 
     def compose(self) -> ComposeResult:
@@ -108,6 +113,10 @@ class RotateScreen(DataModal[ConfigView | None]):
             self.action_save()
         else:
             self.field.show_problem("More was typed after Enter. Check, and press Enter again.")
+
+    def data_changed(self, changes: Changes) -> None:
+        """Say when the config was changed meanwhile; what is entered stays."""
+        self._freshness.check(self._view, changes)
 
     def action_save(self) -> None:
         """Save the new value; the field stays until that has succeeded."""

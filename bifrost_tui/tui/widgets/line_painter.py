@@ -102,7 +102,7 @@ class LinePainter(Generic[RowT]):
         """Return the line of no row."""
         strip = self._others.get("blank")
         if strip is None:
-            strip = self._others["blank"] = self._framed(Strip.blank(0))
+            strip = self._others["blank"] = self._framed(Strip.blank(0, self._frame.base))
         return strip
 
     def titles(self, table: ScrollView) -> Strip:

@@ -179,6 +179,13 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         self.refresh_rows()
         return generation
 
+    def reset_rows(self, rows: Sequence[RowT], *, cursor: int = 0) -> None:
+        """Take other rows, all of them at hand: what shows is there at once."""
+        generation, size = self.reset(len(rows), cursor=cursor), self._pages.page_size
+        top = self.scroll_offset.y
+        for page in sorted({at // size for at in (top, top + self.size.height, self.cursor)}):
+            self.put_page(generation, page, rows[page * size : (page + 1) * size])
+
     def set_total(self, total: int) -> None:
         """Take another number of rows; those loaded and the cursor stay."""
         first_changed = min(total, self.row_count)

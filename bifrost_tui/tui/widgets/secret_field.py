@@ -54,7 +54,9 @@ class SecretNote:
     """Such as ``the same value as before`` or ``the same value as Global / deploy_key``."""
 
 
-class _Line(NamedTuple):
+class FieldLine(NamedTuple):
+    """A line that a field says: words, the part of the field's style they have, and a glyph."""
+
     text: str
     part: str
     glyph: str = " "
@@ -253,12 +255,12 @@ class SecretField(Widget, can_focus=True):
             self._said = lines
             self.refresh(layout=True)
 
-    def _lines(self) -> list[_Line]:
-        problem = [_Line(visible(self._problem), "problem", "×")] if self._problem else []
+    def _lines(self) -> list[FieldLine]:
+        problem = [FieldLine(visible(self._problem), "problem", "×")] if self._problem else []
         if self._secret is None:
             return [
-                _Line(visible(self._empty_text), "hint"),
-                *(problem or [_Line(_HINT, "hint")]),
+                FieldLine(visible(self._empty_text), "hint"),
+                *(problem or [FieldLine(_HINT, "hint")]),
             ]
         shape = self._secret.shape
         facts = ["received", *_facts(shape)]
@@ -268,10 +270,10 @@ class SecretField(Widget, can_focus=True):
         if self._note is not None:
             facts.append(f"fingerprint {visible(self._note.fingerprint)}")
             warnings.extend(map(visible, self._note.warnings))
-        lines = [_Line(" · ".join(facts), "fact")]
+        lines = [FieldLine(" · ".join(facts), "fact")]
         if edges := _edges(shape):
-            lines.append(_Line(f"{edges}; kept as it is", "fact"))
-        return lines + (problem or [_Line(warning, "warning", "▲") for warning in warnings])
+            lines.append(FieldLine(f"{edges}; kept as it is", "fact"))
+        return lines + (problem or [FieldLine(warning, "warning", "▲") for warning in warnings])
 
     def _wrapped(self, width: int) -> list[Content]:
         lines: list[Content] = []

@@ -1,0 +1,141 @@
+"""What others change, noticed within a moment and for next to nothing.
+
+SQLite counts the commits of other connections; asking for the count takes microseconds. Only where
+it has moved is the audit log read on from the last event seen: nothing changes without an event.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from typing import Protocol
+
+from bifrost_tui.store.audit import DONE, HANDOVER, READS
+from bifrost_tui.store.engine import Database, open_file
+
+INTERVAL = 1.0
+"""Seconds between two looks: a change shows within two, on a slow machine too."""
+
+_NO_CHANGE = frozenset({*READS, HANDOVER})
+_OF_NO_LIST = ("presence", "database", "key", "audit")
+
+_SINCE = (
+    "SELECT action, organization_id, outcome, max(sequence) FROM audit_event"
+    " WHERE sequence > ? GROUP BY action, organization_id, outcome"
+)
+_LAST = "SELECT coalesce(max(sequence), 0) FROM audit_event"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was changed, roughly: enough to know which lists to read again."""
+
+    scopes: frozenset[str] = frozenset()
+    """The ids of the scopes with a config that was changed; global's among them."""
+    organizations: bool = False
+    members: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.scopes) or self.organizations or self.members
+
+    def __or__(self, other: Changes) -> Changes:
+        return Changes(
+            self.scopes | other.scopes,
+            self.organizations or other.organizations,
+            self.members or other.members,
+        )
+
+
+class Watch(Protocol):
+    """Tells of changes until it is closed; other engines may wait for notifications instead."""
+
+    def start(self, told: Callable[[Changes], object]) -> None:
+        """Begin to tell, in a thread of its own."""
+
+    def close(self) -> None:
+        """Stop telling."""
+
+
+class SqliteWatch:
+    """Looks at an SQLite file, on a connection of its own that never holds a transaction open."""
+
+    def __init__(self, database: Database, interval: float = INTERVAL) -> None:
+        self._database = database
+        self._interval = interval
+        self._connection: sqlite3.Connection | None = None
+        self._version: int | None = None
+        self._sequence: int | None = None
+        self._lock = Lock()
+        self._stop = Event()
+        self._thread: Thread | None = None
+        # From now on, and not from when the thread gets to it.
+        self.tick()
+
+    def start(self, told: Callable[[Changes], object]) -> None:
+        """Begin to tell, in a thread of its own."""
+
+        def run() -> None:
+            while not self._stop.wait(self._interval):
+                if changes := self.tick():
+                    told(changes)
+
+        self._thread = Thread(target=run, name="bifrost-watch", daemon=True)
+        self._thread.start()
+
+    def tick(self) -> Changes:
+        """Look once; what a busy or broken database does not say now is asked for next time."""
+        with self._lock:
+            if self._stop.is_set():
+                return Changes()
+            try:
+                return self._look()
+            except sqlite3.Error:
+                self._drop()
+                return Changes()
+
+    def _look(self) -> Changes:
+        if self._connection is None:
+            assert self._database.path is not None  # noqa: S101 - made for SQLite alone
+            self._connection = open_file(self._database.path, seconds=0)
+        [(version,)] = self._connection.execute("PRAGMA data_version").fetchall()
+        if version == self._version:
+            return Changes()
+        # All rows at once: a statement that waits to be read on holds a transaction open.
+        if self._sequence is None:
+            [(self._sequence,)] = self._connection.execute(_LAST).fetchall()
+            self._version = version
+            return Changes()
+        rows = self._connection.execute(_SINCE, (self._sequence,)).fetchall()
+        self._version = version
+        self._sequence = max((row[3] for row in rows), default=self._sequence)
+        return _changes(row[:3] for row in rows)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        # The count of another connection begins anew; the sequence does not.
+        self._connection = self._version = None
+
+    def close(self) -> None:
+        """Stop telling."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        with self._lock:
+            self._drop()
+
+
+def _changes(events: Iterable[tuple[str, str | None, str]]) -> Changes:
+    found = Changes()
+    for action, scope_id, outcome in events:
+        noun = action.partition(".")[0]
+        # That a secret does not open is told as a failure, and shows in the list.
+        if action in _NO_CHANGE or noun in _OF_NO_LIST or (outcome != DONE and noun != "secret"):
+            continue
+        scopes = frozenset() if scope_id is None else frozenset({scope_id})
+        found |= Changes(scopes, organizations=noun == "organization", members=noun == "member")
+    return found
