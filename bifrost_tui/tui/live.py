@@ -83,9 +83,9 @@ class Freshness:
         self._busy = busy
         self._told: tuple[str, int] | None = None
 
-    def check(self, view: ConfigView, changes: Changes) -> None:
+    def check(self, view: ConfigView | None, changes: Changes) -> None:
         """Look whether a config still is what the form was opened with."""
-        if view.scope.id not in changes.scopes and not changes.members:
+        if view is None or not (view.scope.id in changes.scopes or changes.members):
             return
         screen = self._screen
 

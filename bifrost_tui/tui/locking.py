@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textual import events
+from textual._context import active_app
 from textual.notifications import SeverityLevel
 
 from bifrost_tui.clock import uptime
@@ -82,8 +83,12 @@ class LockingApp(OrderedApp[ReturnT]):
 
     def redraw(self) -> None:
         """Draw everything, or the lock: time goes on while the shell has the terminal."""
-        with self._context():
+        # The driver calls this from outside of the app's own tasks.
+        token = active_app.set(self)
+        try:
             self._lock_when_due()
+        finally:
+            active_app.reset(token)
         super().redraw()
 
     def action_lock_now(self) -> None:

@@ -859,4 +859,4 @@ async def test_a_list_shows_without_any_colour(
     async with running(world) as pilot:
         await press(pilot, "slash")
         await write(pilot, "stripe")  # fewer rows than room
-        assert "stripe_api_key" in screen_text(pilot.app)
+        assert "stripe_api_key" in words(pilot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -25,6 +25,7 @@ from bifrost_tui.errors import (
 )
 from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.integrations import USUAL_INTEGRATIONS
+from bifrost_tui.store.live import Changes
 from bifrost_tui.store.periods import checked_period
 from bifrost_tui.store.requests import ConfigDraft, ConfigList
 from bifrost_tui.store.values import ConfigType, checked_key
@@ -42,9 +43,6 @@ from bifrost_tui.tui.widgets.secret_picker import SHOWN, SecretPicker
 from bifrost_tui.tui.widgets.value_fields import ValueFields
 
 _NO, _YES = "no", "first and last four, from the next value"
-
-if TYPE_CHECKING:
-    from bifrost_tui.store.live import Changes
 
 
 class ConfigForm(DataModal[ConfigView | None]):
@@ -265,12 +263,9 @@ class ConfigForm(DataModal[ConfigView | None]):
             partial_mask=secret and self.query_one("#partial_mask", Choice).chosen == _YES,
         )
 
-    # Saving
-
     def data_changed(self, changes: Changes) -> None:
         """Say when the config was changed meanwhile; what is entered stays."""
-        if self._view is not None:
-            self._freshness.check(self._view, changes)
+        self._freshness.check(self._view, changes)
 
     def action_save(self) -> None:
         """Save; the form stays until that has succeeded."""
