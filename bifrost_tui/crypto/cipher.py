@@ -149,4 +149,4 @@ class DatabaseRoot:
 
     def link(self, previous: str, event: bytes) -> str:
         """Return the hash that chains an event to the one before it, as 64 hex characters."""
-        return hmac.new(self._chain, previous.encode() + b"\n" + event, sha256).hexdigest()
+        return hmac.digest(self._chain, previous.encode() + b"\n" + event, "sha256").hex()

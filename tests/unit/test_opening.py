@@ -90,7 +90,7 @@ def test_a_new_database_has_its_owner_and_is_told_of(settings: Settings, clock: 
         assert [view.scope for view in repository.organizations.list(ALICE)] == [GLOBAL_SCOPE]
         assert listed(repository, ALICE, GLOBAL_SCOPE) == ()
         assert events(repository) == [("database.create", None, None, "done")]
-        assert repository.audit.verify() == ChainReport(1, None)
+        assert repository._context.chain.verify() == ChainReport(1, None)
         assert keys_in_use(repository) == {key_id(KEY): 0}
         [member] = by_hand(repository, "SELECT actor, role, scope_id, created_at FROM member")
         assert member[:3] == ("alice", "owner", "all")
@@ -320,7 +320,7 @@ def test_a_verifier_of_another_database_does_not_fit(there: Settings, home: Path
     by_hand(database_path(there), "UPDATE key_check SET token = ?", token)
     with open_repository(there, ALICE) as repository:
         # It opens, for the key is the same; that it is another root, the chain tells.
-        assert repository.audit.verify() == ChainReport(0, 1)
+        assert repository._context.chain.verify() == ChainReport(0, 1)
 
 
 def test_a_database_without_any_verifier_fits_no_key(there: Settings, home: Path) -> None:
@@ -356,7 +356,7 @@ def test_a_new_key_is_let_in_by_an_old_one(there: Settings, home: Path, acme: Sc
             [view, _] = listed(repository, ALICE, acme)[-2:]
             assert opened(repository, view) == PLANTED.encode()
             repository.configs.add(ALICE, acme, secret(f"n{number}", PLANTED))
-            assert repository.audit.verify().broken_at is None
+            assert repository._context.chain.verify().broken_at is None
     [(details, actor)] = by_hand(
         database_path(there), "SELECT details, actor FROM audit_event WHERE action = 'key.add'"
     )
