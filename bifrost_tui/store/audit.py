@@ -254,49 +254,46 @@ def _sequence(row: Row[Any]) -> int:
 
 def _bytes(row: Mapping[str, Any]) -> bytes:
     """Return an event as the bytes that are hashed: the same on every engine."""
-    return _Encoder()(tuple(row[name] for name in _FIELDS[:10]))
+    return _Encoder()((*(row[name] for name in _FIELDS[:-1]), None))
+
+
+class _Quoted(dict[str | None, str]):
+    """Texts as JSON: most of those in a log have been written before."""
+
+    def __missing__(self, text: str | None) -> str:
+        if len(self) > _KNOWN:
+            self.clear()
+        found = self[text] = "null" if text is None else _quoted(text)
+        return found
 
 
 class _Encoder:
     """Makes the bytes that are hashed of events: JSON arrays in ASCII, without blanks.
 
-    Written by hand, for a walk over a million of them: most of their texts have been written
-    before.
+    Written by hand, for a walk over a million of them.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("_quoted",)
 
     def __init__(self) -> None:
-        self._known: dict[str | None, str] = {None: "null"}
+        self._quoted = _Quoted()
 
     def __call__(self, row: Sequence[Any]) -> bytes:
-        sequence, at, actor, source, action, scope, name, key, outcome, details = row[:10]
-        known = self._known
-        try:
-            # What repeats, and ends with what hardly does.
-            texts = (
-                f"{known[actor]},{known[source]},{known[action]},{known[scope]},{known[name]},"
-                f"{known[key]},{known[outcome]},{known[details]}]"
-            )
-        except KeyError:
-            self._learn(row)
-            return self(row)
-        return f"[{sequence},{_moment(at)},{texts}".encode("ascii")
-
-    def _learn(self, row: Sequence[Any]) -> None:
-        known = self._known
-        if len(known) > _KNOWN:
-            known.clear()
-            known[None] = "null"
-        for text in row[2:10]:
-            if text is not None:
-                known[text] = _quoted(text)
+        sequence, at, actor, source, action, scope, name, key, outcome, details, _ = row
+        if type(at) is str and len(at) == _MOMENT and at[10] == " ":
+            # SQLite's text of a moment needs no reading.
+            at = _quoted(f"{at[:10]}T{at[11:]}+00:00")
+        else:
+            at = _moment(at)
+        json = self._quoted
+        return (
+            f"[{sequence},{at},{json[actor]},{json[source]},{json[action]},{json[scope]},"
+            f"{json[name]},{json[key]},{json[outcome]},{_quoted(details)}]"
+        ).encode("ascii")
 
 
 def _moment(at: Any) -> str:
-    """Return a moment as it is hashed; SQLite's text of one needs no reading."""
+    """Return a moment as it is hashed."""
     if isinstance(at, str):
-        if len(at) == _MOMENT and at[10] == " ":
-            return _quoted(f"{at[:10]}T{at[11:]}+00:00")
         at = datetime.fromisoformat(at).replace(tzinfo=UTC)
     return f'"{at.astimezone(UTC).isoformat(timespec="microseconds")}"'
