@@ -189,6 +189,11 @@ class AuditChain:
             )
         return ChainReport(checked, None, head=Head(checked, previous))
 
+    def last(self, connection: Connection) -> int:
+        """Return the number of the last event; 0 of an empty log."""
+        last = _LAST.rows(connection, {})
+        return last[0][0] if last else 0
+
     def head(self) -> Head:
         """Return the last event's number and hash; of an empty log, those that it starts from."""
         last = self._database.read(lambda connection: _LAST.rows(connection, {}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Self
 
 from bifrost_tui.clock import Clock
-from bifrost_tui.store.audit import AuditChain
+from bifrost_tui.store.audit_lists import AuditLog
 from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
@@ -17,7 +17,7 @@ from bifrost_tui.store.removal import Members
 
 
 class Repository:
-    """Organizations, configs and members of one open database."""
+    """Organizations, configs, members and the audit log of one open database."""
 
     def __init__(self, context: StoreContext, *, notices: tuple[str, ...] = ()) -> None:
         self._context = context
@@ -25,13 +25,9 @@ class Repository:
         self.configs = ConfigChanges(context)
         self.everywhere = Everywhere(context)
         self.members = Members(context)
+        self.log = AuditLog(context)
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
-
-    @property
-    def audit(self) -> AuditChain:
-        """The audit chain."""
-        return self._context.chain
 
     @property
     def clock(self) -> Clock:

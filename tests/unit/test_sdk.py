@@ -438,7 +438,8 @@ first = opened.reader()
 child = os.fork()
 if child == 0:
     own = opened.reader() is not first
-    os._exit(0 if own and opened.reader().repository._context.chain.verify().broken_at is None else 1)
+    chain = opened.reader().repository._context.chain
+    os._exit(0 if own and chain.verify().broken_at is None else 1)
 assert os.waitpid(child, 0)[1] == 0
 assert opened.reader() is first
 """
