@@ -30,7 +30,7 @@ from bifrost_tui.display import age, counted
 
 if TYPE_CHECKING:
     from bifrost_tui.store.audit_filters import AuditFilter
-    from bifrost_tui.store.views import AuditDetails, AuditView
+    from bifrost_tui.store.views import AuditDetails
 
 _PAGE = 500
 _SHOWN = 50
@@ -41,7 +41,7 @@ _SHOWN = 50
     example="bifrost-tui audit list --org Acme --action 'config.*' --since 7d",
 )
 def audit() -> None:
-    """The audit log: who did what, when, from where, and how it ended. It never holds a value.
+    """Look at the audit log: who did what, when, from where, and how it ended; never a value.
 
     Owners and admins of an organization see what was done in it; those of all organizations see
     everything, and only they can verify the chain.
@@ -139,8 +139,7 @@ def list_events(wanted: Callable[[Session], AuditFilter], limit: int, as_json: b
         events = _events(session, narrowed)
         shown = islice(events, limit) if limit else events
         if as_json:
-            get = session.repository.log.get
-            emit_json_array(event_object(get(session.access, view.sequence)) for view in shown)
+            emit_json_array(map(event_object, shown))
             return
         views = list(shown)
         left = session.repository.log.count(session.access, narrowed) - len(views)
@@ -169,7 +168,7 @@ def list_events(wanted: Callable[[Session], AuditFilter], limit: int, as_json: b
         say(f"{counted(left, 'event')} more; --limit 0 lists all.")
 
 
-def _events(session: Session, wanted: AuditFilter) -> Iterator[AuditView]:
+def _events(session: Session, wanted: AuditFilter) -> Iterator[AuditDetails]:
     """Return events, newest first, a page at a time."""
     log, before = session.repository.log, None
     while page := log.page(session.access, wanted, before=before, limit=_PAGE):

@@ -49,20 +49,13 @@ def written(name: str, *, force: bool) -> Iterator[Callable[[bytes], None]]:
     target = Path(name)
     if os.path.lexists(target) and not force:
         raise ExportError(f"There is a file {name} already. --force replaces it.")
-    problem = ""
-    try:
-        # Made like this, it is readable for its owner alone.
-        handle, temporary = mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-    except OSError as error:
-        problem = f"The file {name} cannot be made: {error.strerror}."
-    if problem:
-        raise ExportError(problem)
+    handle, temporary = _temporary(target)
     try:
         with os.fdopen(handle, "wb") as file:
             yield buffered(_putting(file.write, name))
             _putting(file.write, name)(bytes(waiting))
-            problem = _ended(lambda: (file.flush(), os.fsync(file.fileno())))
-        problem = problem or _ended(lambda: _rename(temporary, target, force=force))
+            problem = _failed(file.flush) or _failed(lambda: os.fsync(file.fileno()))
+        problem = problem or _failed(lambda: _rename(temporary, target, force=force))
         if problem:
             raise ExportError(f"The file {name} could not be written: {problem}.")
     finally:
@@ -70,15 +63,25 @@ def written(name: str, *, force: bool) -> Iterator[Callable[[bytes], None]]:
             Path(temporary).unlink()
 
 
+def _temporary(target: Path) -> tuple[int, str]:
+    """Make an empty file beside another one, readable for its owner alone."""
+    problem = ""
+    try:
+        return mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    except OSError as error:
+        problem = f"The file {target} cannot be made: {error.strerror}."
+    raise ExportError(problem)
+
+
 def _putting(write: Callable[[bytes], object], name: str) -> Callable[[bytes], None]:
     def put(data: bytes) -> None:
-        if problem := _ended(lambda: write(data)):
+        if problem := _failed(lambda: write(data)):
             raise ExportError(f"The file {name} could not be written: {problem}.")
 
     return put
 
 
-def _ended(work: Callable[[], object]) -> str:
+def _failed(work: Callable[[], object]) -> str:
     """Do something with a file; return why it failed."""
     try:
         work()
@@ -91,8 +94,12 @@ def _rename(temporary: str, target: Path, *, force: bool) -> None:
     if force:
         Path(temporary).replace(target)
     else:
-        # Refuses, where a file of that name has come meanwhile.
-        os.link(temporary, target)
+        try:
+            # Refuses, where a file of that name has come meanwhile.
+            os.link(temporary, target)
+        except PermissionError:
+            # No links on this kind of disk.
+            Path(temporary).rename(target)
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

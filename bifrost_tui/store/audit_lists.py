@@ -22,7 +22,7 @@ from bifrost_tui.store.audit_filters import NO_AUDIT_FILTER, AuditFilter
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.requests import Access, Interrupt
 from bifrost_tui.store.schema import audit_event, organization
-from bifrost_tui.store.views import GLOBAL_SCOPE, AuditDetails, AuditView, ChainReport, Head, Scope
+from bifrost_tui.store.views import GLOBAL_SCOPE, AuditDetails, ChainReport, Head, Scope
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class AuditLog:
         skip: int = 0,
         limit: int = 100,
         interrupt: Interrupt | None = None,
-    ) -> tuple[AuditView, ...]:
+    ) -> tuple[AuditDetails, ...]:
         """Return events, newest first: the next after the one numbered ``before``.
 
         With ``above`` they are those next to that number instead, on the side of the newer ones.
@@ -66,14 +66,14 @@ class AuditLog:
 
         """
 
-        def work(connection: Connection, seen: tuple[str, ...] | None) -> tuple[AuditView, ...]:
+        def work(connection: Connection, seen: tuple[str, ...] | None) -> tuple[AuditDetails, ...]:
             query = audit_reading.log_query(connection, wanted, seen)
             if query is None:
                 return ()
             found = audit_reading.sequences(
                 connection, query, before=before, above=above, skip=skip, limit=limit
             )
-            return tuple(_view(row) for row in _rows(connection, found))
+            return tuple(_details(row) for row in _rows(connection, found))
 
         return self._reading(access, wanted, work, interrupt)
 
@@ -309,27 +309,19 @@ def _rows(connection: Connection, numbers: list[int]) -> list[Any]:
     return [found[number] for number in numbers if number in found]
 
 
-def _view(row: Any) -> AuditView:
-    return AuditView(**_shared(row))
-
-
 def _details(row: Any) -> AuditDetails:
     return AuditDetails(
-        **_shared(row), details=_parsed(row.details), chain_hash=str(row.chain_hash)
+        sequence=row.sequence,
+        at=_moment(row.at),
+        actor=str(row.actor),
+        source=str(row.source),
+        action=str(row.action),
+        organization=None if row.organization is None else str(row.organization),
+        key=None if row.key is None else str(row.key),
+        outcome=str(row.outcome),
+        details=_parsed(row.details),
+        chain_hash=str(row.chain_hash),
     )
-
-
-def _shared(row: Any) -> dict[str, Any]:
-    return {
-        "sequence": row.sequence,
-        "at": _moment(row.at),
-        "actor": str(row.actor),
-        "source": str(row.source),
-        "action": str(row.action),
-        "organization": None if row.organization is None else str(row.organization),
-        "key": None if row.key is None else str(row.key),
-        "outcome": str(row.outcome),
-    }
 
 
 def _moment(at: Any) -> datetime:

@@ -5,15 +5,18 @@ Every call takes the actor's access and checks it. No call returns a secret's va
 
 from __future__ import annotations
 
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from bifrost_tui.clock import Clock
-from bifrost_tui.store.audit_lists import AuditLog
 from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
 from bifrost_tui.store.organizations import Organizations
 from bifrost_tui.store.removal import Members
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.audit_lists import AuditLog
 
 
 class Repository:
@@ -25,9 +28,15 @@ class Repository:
         self.configs = ConfigChanges(context)
         self.everywhere = Everywhere(context)
         self.members = Members(context)
-        self.log = AuditLog(context)
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
+
+    @cached_property
+    def log(self) -> AuditLog:
+        """The audit log; imported when somebody looks at it."""
+        from bifrost_tui.store.audit_lists import AuditLog
+
+        return AuditLog(self._context)
 
     @property
     def clock(self) -> Clock:

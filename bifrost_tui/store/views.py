@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from bifrost_tui.store.values import ConfigType
 
@@ -351,7 +350,7 @@ class Dependents:
 class AuditDetails(AuditView):
     """All about one event of the log."""
 
-    details: Mapping[str, Any]
+    details: Mapping[str, object]
     """What else is told of it, by name; never a value."""
     chain_hash: str
 

@@ -319,8 +319,8 @@ def test_an_export_has_every_event_from_the_oldest_on_and_is_told(
         world.told.append(
             Told(told.sequence, told.at, told.actor, told.action, None, None, told.outcome)
         )
-    rows = by_hand(world.repository, "SELECT sequence, chain_hash FROM audit_event")
-    assert {(view.sequence, view.chain_hash) for view in views} <= set(rows)
+        rows = by_hand(world.repository, "SELECT sequence, chain_hash FROM audit_event")
+        assert {(view.sequence, view.chain_hash) for view in views} <= set(rows)
 
 
 def test_an_export_ends_where_the_log_ended(repository: Repository, acme: Scope) -> None:
@@ -450,7 +450,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 
 @given(
     sequence=st.integers(1, 2**60),
-    at=st.datetimes(min_value=datetime(1000, 1, 1))  # noqa: DTZ001
+    at=st.datetimes(min_value=datetime(1000, 1, 1)),  # noqa: DTZ001
     texts=st.lists(st.none() | TEXTS, min_size=7, max_size=7),
     details=TEXTS,
 )
