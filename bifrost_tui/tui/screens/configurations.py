@@ -23,6 +23,7 @@ from bifrost_tui.store.views import (
     Scope,
     ScopeCounts,
 )
+from bifrost_tui.tui.audit_access import LogDoor
 from bifrost_tui.tui.cells import (
     CONFIG_COLUMNS,
     config_cell,
@@ -56,6 +57,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             id="list.filter",
             tooltip="Filter by words of the key, type: is: integration:",
         ),
+        Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
         Binding(
             "o,escape",
             "back",
@@ -110,6 +112,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         self._counts: ScopeCounts | None = None
         self._counts_due = False
         self._history_of: str | None = None
+        self._door = LogDoor(self, scope)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -164,6 +167,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         """Read the counts where they are due: the lines come first."""
         if self._counts_due:
             self._counts_due = False
+            self._door.look()
             self.ask(
                 lambda: self.repository.organizations.counts(self.access, self._scope),
                 self._show_counts,
@@ -308,9 +312,15 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
+        if action == "log":
+            return self._door.why_not
         # Asked once more while the screen goes, when the table has gone before it.
         current = self.table.current if self.is_attached and self.query(PagedTable) else None
         return why_not(action, self._scope, current) or self.why_not_mark(action, current)
+
+    def action_log(self) -> None:
+        """Show what was done in this scope."""
+        self._door.open(self.reload)
 
     def action_filter(self) -> None:
         """Filter the list."""

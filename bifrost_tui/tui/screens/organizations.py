@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import BifrostError
+from bifrost_tui.tui.audit_access import LogDoor
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
@@ -63,6 +64,7 @@ class OrganizationsScreen(DataScreen[None]):
             id="list.filter",
             tooltip="Filter the list",
         ),
+        Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
         Binding(
             "Z",
             "archived",
@@ -87,6 +89,7 @@ class OrganizationsScreen(DataScreen[None]):
         self._shown: tuple[OrganizationView, ...] = ()
         self._archived = False
         self._loaded = False
+        self._door = LogDoor(self)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -157,7 +160,9 @@ class OrganizationsScreen(DataScreen[None]):
         )
 
     def _show(self, found: tuple[OrganizationView, ...], name: str | None = None) -> None:
-        self._loaded = True
+        if not self._loaded:
+            self._loaded = True
+            self.call_after_refresh(self._door.look)
         self._all = found
         current = self.table.current
         self._narrow(name or (current.scope.name if current else None))
@@ -217,10 +222,12 @@ class OrganizationsScreen(DataScreen[None]):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        if action not in ("rename", "archive", "add", "archived", "queue"):
+        if action not in ("rename", "archive", "add", "archived", "queue", "log"):
             return ""
         if not self._loaded:
             return "The database is not open yet."
+        if action == "log":
+            return self._door.why_not
         view: OrganizationView | None = self.table.current
         if action in ("add", "archived"):
             return ""
@@ -233,6 +240,10 @@ class OrganizationsScreen(DataScreen[None]):
         if action == "rename" and view.scope.archived:
             return "Restore it first (z)."
         return ""
+
+    def action_log(self) -> None:
+        """Show the log of all that the actor may see."""
+        self._door.open(self.reload)
 
     def action_filter(self) -> None:
         """Filter the list."""
