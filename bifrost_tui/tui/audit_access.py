@@ -41,4 +41,8 @@ class LogDoor:
         from bifrost_tui.tui.screens.audit import AuditScreen
 
         app = self._screen.bifrost
-        app.push_screen(AuditScreen(self._scope, classes=app.size_classes()), lambda _: after())
+
+        def back(_: None) -> None:
+            after()
+
+        app.push_screen(AuditScreen(self._scope, classes=app.size_classes()), back)

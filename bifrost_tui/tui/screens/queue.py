@@ -22,7 +22,7 @@ from bifrost_tui.tui.rotation_queue import Item, RotationQueue, Step
 from bifrost_tui.tui.secret_notes import SecretNotes
 from bifrost_tui.tui.widgets.config_facts import period_text, state_text
 from bifrost_tui.tui.widgets.fields import Field
-from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
+from bifrost_tui.tui.widgets.lines import KeyBar, ProgressLine, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from bifrost_tui.tui.widgets.text_block import TextBlock

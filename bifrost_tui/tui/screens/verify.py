@@ -21,6 +21,10 @@ from bifrost_tui.tui.widgets.text_block import TextBlock
 _STEPS = 200
 """As often a bar is drawn at most: over a slow line each is felt."""
 
+_NOTE = """\
+Its head now. Note it where nobody can change it: given to `bifrost-tui audit verify --from`, it
+also finds an end that was cut off."""
+
 
 class VerifyScreen(DataModal[None]):
     """A dialog with a bar; leaving it stops the walk."""
@@ -84,16 +88,7 @@ class VerifyScreen(DataModal[None]):
         if report.broken_at is None and report.head is not None:
             head = self.query_one("#head", TextBlock)
             head.display = True
-            head.show(
-                Text.assemble(
-                    (
-                        "Its head now. Note it elsewhere: `bifrost-tui audit verify --from HEAD` then",
-                        "$muted",
-                    ),
-                    ("\nalso finds an end that was cut off.\n\n", "$muted"),
-                    str(report.head),
-                )
-            )
+            head.show(Text(_NOTE, "$muted").append(f"\n\n{report.head}", ""))
 
     def _failed(self, error: BifrostError) -> None:
         self._end()
