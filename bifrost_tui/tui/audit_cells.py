@@ -16,13 +16,12 @@ COLUMNS = (
     Column("age", "Age", 6, right=True),
     Column("actor", "Actor", 8, grow=1, max_width=20),
     Column("action", "Action", 18, grow=1, max_width=24),
-    Column("organization", "Organization", 12, grow=2, max_width=36, drop=3),
+    Column("organization", "Organization", 12, grow=2, max_width=36, drop=2),
     Column("key", "Key", 14, grow=3, max_width=40),
-    Column("outcome", "Outcome", 9, drop=2),
+    Column("outcome", "Outcome", 9),
     Column("source", "From", 14, drop=1),
 )
-"""The columns of the log; the narrow terminal drops From first, then Outcome, which the colour of
-the line tells too."""
+"""The columns of the log; the narrow terminal drops From first, then Organization."""
 
 _GLYPHS = {"refused": ("× refused", "$error"), "failed": ("▲ failed", "$warning")}
 

@@ -174,6 +174,13 @@ async def test_the_filter_narrows_as_it_is_typed(world: World, typed: str, expec
         assert log_of(pilot).focused is log_of(pilot).table
 
 
+async def test_the_help_tells_the_filter_of_the_log(world: World) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "l", "question_mark")
+        assert 'org:"Acme Inc"' in text_of(pilot)
+        assert "Check that no event was changed" in text_of(pilot)
+
+
 async def test_a_filter_that_cannot_be_says_what_there_is(world: World) -> None:
     async with running(world) as pilot:
         await press(pilot, "l", "slash")

@@ -26,10 +26,17 @@ PAGE = 100
 """How many lines are asked for at once."""
 
 
+_WORDS = """
+The filter takes parts of keys, and actor: action: org: key: outcome: since: until:
+actor:alice   action:config   org:"Acme Inc"   outcome:refused   since:7d   until:2026-03-01
+"""
+
+
 class AuditScreen(DataScreen[None]):
     """The events that the actor may see; of one scope first, where it is opened from there."""
 
     AUTO_FOCUS = ""
+    HELP_WORDS = _WORDS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "slash",

@@ -21,16 +21,24 @@ from bifrost_tui.tui.widgets.text_block import TextBlock
 _STEPS = 200
 """As often a bar is drawn at most: over a slow line each is felt."""
 
-_NOTE = """\
-Its head now. Note it where nobody can change it: given to `bifrost-tui audit verify --from`, it
-also finds an end that was cut off."""
+_NOTE = (
+    "Its head now. Note it where nobody can change it: given to `bifrost-tui audit verify --from`,"
+    " it also finds an end that was cut off."
+)
 
 
 class VerifyScreen(DataModal[None]):
     """A dialog with a bar; leaving it stops the walk."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter", "close", "stop", id="screen.back", tooltip="Stop, or close"),
+        Binding(
+            "escape,enter",
+            "close",
+            "stop",
+            key_display="esc",
+            id="screen.back",
+            tooltip="Stop, or close",
+        ),
     ]
 
     def __init__(self) -> None:
