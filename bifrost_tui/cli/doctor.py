@@ -22,7 +22,8 @@ from bifrost_tui.settings import load_settings
 def doctor(ctx: click.Context, as_json: bool) -> int:
     """Check files, key, database, audit chain, secrets, disk and environment.
 
-    Each finding has a level (error or warning), says what was found and what to do. Every secret is
+    Each finding has a level (error, warning, or note for what you may not look at), says what was
+    found and what to do. Every secret is
     opened where it lies, to see whether it can be, and no value is shown. Nothing is migrated. Ends
     with 3 if anything was found.
     """
@@ -36,12 +37,14 @@ def doctor(ctx: click.Context, as_json: bool) -> int:
     else:
         emit_text("".join(map(_text, findings)))
         errors = sum(finding.level == "error" for finding in findings)
-        warnings = len(findings) - errors
-        if findings:
+        warnings = sum(finding.level == "warning" for finding in findings)
+        if errors or warnings:
             say(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}.")
+        elif findings:
+            say("All is well, as far as you may look.")
         else:
             say("All is well: files, key, database, audit chain, secrets, disk, environment.")
-    return FOUND if findings else 0
+    return FOUND if any(finding.level != "note" for finding in findings) else 0
 
 
 def _object(finding: Finding) -> dict[str, str]:

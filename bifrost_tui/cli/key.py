@@ -68,7 +68,7 @@ def status(as_json: bool) -> int:
     from bifrost_tui.store.keys import key_uses
 
     with opened() as session:
-        uses = key_uses(session.repository)
+        uses = key_uses(session.repository, session.access)
         source = str(session.settings.key_source)
     if as_json:
         emit_json_array(_object(use, source) for use in uses)

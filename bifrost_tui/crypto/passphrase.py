@@ -56,4 +56,6 @@ def _read(verifier: str) -> tuple[tuple[int, int, int], bytes, bytes] | None:
 
 
 def _derived(passphrase: bytes, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
-    return Scrypt(salt=salt, length=_LENGTH, n=2**cost, r=block, p=lanes).derive(passphrase)
+    # HMAC fills a short key up with zeros: with an end of its own, no two passphrases are alike.
+    ended = passphrase + b"\x01"
+    return Scrypt(salt=salt, length=_LENGTH, n=2**cost, r=block, p=lanes).derive(ended)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
 
+from bifrost_tui.errors import AccessDeniedError
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
@@ -19,6 +20,7 @@ __all__ = [
     "may_change",
     "may_grant",
     "may_manage",
+    "require_all",
     "role_in",
     "seen_scopes",
 ]
@@ -90,3 +92,16 @@ def may_manage(role: Role | None) -> bool:
 def may_grant(role: Role | None, *roles: Role) -> bool:
     """Tell whether a role may give, change or take away roles: those of owners are for owners."""
     return role is Role.OWNER or (role is Role.ADMIN and Role.OWNER not in roles)
+
+
+def require_all(connection: Connection, access: Access, what: str) -> None:
+    """Refuse what is for the owners and admins of all organizations alone.
+
+    Raises:
+        AccessDeniedError: the actor is none.
+
+    """
+    if managed_scopes(connection, access) is not None:
+        raise AccessDeniedError(
+            f"{access.actor} may not {what}: that takes an owner or an admin of all organizations."
+        )

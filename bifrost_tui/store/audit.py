@@ -7,23 +7,34 @@ change does not happen. A changed, removed or reordered event no longer fits the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, literal_column, select, type_coerce
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    type_coerce,
+)
 from sqlalchemy.types import NullType
 
 from bifrost_tui.clock import Clock
 from bifrost_tui.crypto.cipher import DatabaseRoot
+from bifrost_tui.errors import DatabaseCorruptError
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.schema import audit_event
-from bifrost_tui.store.views import AuditView, ChainReport, Scope
+from bifrost_tui.store.views import AuditView, ChainReport, Head, Scope
 
 if TYPE_CHECKING:
     from bifrost_tui.store.engine import Database
-    from bifrost_tui.store.requests import Access
+    from bifrost_tui.store.requests import Access, Interrupt
 
 DONE = "done"
 REFUSED = "refused"
@@ -43,6 +54,13 @@ CHANGES = (
 
 _START = "0" * 64
 _CHUNK = 1000
+_KNOWN = 5_000
+"""As many texts are kept as they are hashed."""
+_MOMENT = len("2026-03-01 09:30:00.000000")
+_FIELDS = (
+    *("sequence", "at", "actor", "source", "action", "organization_id", "organization", "key"),
+    *("outcome", "details", "chain_hash"),
+)
 
 # Made once: every change and every read of a secret asks them.
 _LAST = Quick(
@@ -51,8 +69,22 @@ _LAST = Quick(
     .limit(literal_column("1"))
 )
 _INSERT = Quick(insert(audit_event))
+# The moment as it stands there: what is none has to be found, not to end the walk.
+_EVENTS = Quick(
+    select(
+        *(
+            type_coerce(audit_event.c[name], NullType).label(name)
+            if name == "at"
+            else audit_event.c[name]
+            for name in _FIELDS
+        )
+    )
+    .where(audit_event.c.sequence > bindparam("after", type_=Integer))
+    .order_by(audit_event.c.sequence)
+    .limit(bindparam("most", type_=Integer))
+)
 _encoded = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-_hashed = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,49 +130,96 @@ class AuditChain:
             _INSERT.run(connection, {**row, "chain_hash": chain_hash})
         return now
 
-    def verify(self) -> ChainReport:
-        """Walk the whole chain and report the first event that does not fit."""
-        checked, previous = 0, _START
-        while True:
-            chunk = self._chunk(checked)
-            for row in chunk:
-                expected = self._expected(previous, row)
-                fits = row["sequence"] == checked + 1 and row["chain_hash"] == expected
-                if expected is None or not fits:
-                    return ChainReport(checked, checked + 1)
-                checked, previous = checked + 1, expected
-            if len(chunk) < _CHUNK:
-                # Rows with numbers that the walk passed over stand outside the chain. Events that
-                # others appended meanwhile have higher ones.
-                strays = self._count(checked) != checked
-                return ChainReport(checked, checked + 1 if strays else None)
+    def verify(
+        self,
+        *,
+        head: Head | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        interrupt: Interrupt | None = None,
+    ) -> ChainReport:
+        """Walk the whole chain and report the first event that does not fit.
 
-    def _expected(self, previous: str, row: Mapping[str, Any]) -> str | None:
-        """Return the hash that a row must have; ``None`` where it holds what no event can."""
+        With a ``head`` that was noted earlier the log must still hold that event as it was: this
+        finds an end that has been cut off, which a chain alone cannot know of. ``progress`` is told
+        how many events are checked and how many there are.
+
+        Raises:
+            DatabaseInterruptedError: it was cancelled.
+
+        """
+        total = self._count() if progress else 0
+        checked, previous = 0, _START
+        limit, link, encoded = _CHUNK, self._root.link, _Encoder()
+        while True:
+            chunk = self._chunk(checked, limit, interrupt)
+            if chunk is None and limit > 1:
+                limit = 1  # one of them cannot be read: which?
+                continue
+            if chunk is None:
+                return _report(checked, previous, "it holds what is no text")
+            for row in chunk:
+                if row[0] != checked + 1:
+                    return _report(checked, previous, "it is missing")
+                try:
+                    expected = link(previous, encoded(row))
+                except (AttributeError, TypeError, ValueError):
+                    expected = ""  # it holds what no event can
+                if row[-1] != expected:
+                    return _report(checked, previous, "it, or what stood before it, was changed")
+                checked, previous = checked + 1, expected
+                if head is not None and checked == head.sequence and head.chain_hash != expected:
+                    return _report(checked - 1, "", "it is another one than the head names")
+            if progress:
+                progress(checked, max(total, checked))
+            if len(chunk) < limit:
+                return self._end(checked, previous, head)
+
+    def _end(self, checked: int, previous: str, head: Head | None) -> ChainReport:
+        # Rows with numbers that the walk passed over stand outside the chain. Events that others
+        # appended meanwhile have higher ones.
+        if self._count(checked) != checked:
+            return _report(checked, previous, "an event that is none stands outside the chain")
+        if head is not None and head.sequence > checked:
+            missing = head.sequence - checked
+            return _report(
+                checked,
+                previous,
+                f"the log ends at {checked}, the head names {head.sequence}:"
+                f" {missing:,} {'event is' if missing == 1 else 'events are'} missing",
+            )
+        return ChainReport(checked, None, head=Head(checked, previous))
+
+    def last(self, connection: Connection) -> int:
+        """Return the number of the last event; 0 of an empty log."""
+        last = _LAST.rows(connection, {})
+        return last[0][0] if last else 0
+
+    def head(self) -> Head:
+        """Return the last event's number and hash; of an empty log, those that it starts from."""
+        last = self._database.read(lambda connection: _LAST.rows(connection, {}))
+        return Head(last[0][0], str(last[0][1])) if last else Head(0, _START)
+
+    def _chunk(self, after: int, limit: int, interrupt: Interrupt | None) -> list[Any] | None:
+        """Return the next events as they stand there; ``None`` where one cannot be read."""
+        values = {"after": after, "most": limit}
         try:
-            return self._root.link(previous, _bytes(row))
-        except (AttributeError, TypeError, ValueError):
+            return self._database.read(
+                lambda connection: _EVENTS.tuples(connection, values), interrupt
+            )
+        except DatabaseCorruptError:
             return None
 
-    def _chunk(self, after: int) -> list[Any]:
-        # The moment as it stands there: what is none has to be found, not to end the walk.
-        columns = [
-            type_coerce(column, NullType).label("at") if column is audit_event.c.at else column
-            for column in audit_event.c
-        ]
-        query = (
-            select(*columns)
-            .where(audit_event.c.sequence > after)
-            .order_by(audit_event.c.sequence)
-            .limit(_CHUNK)
-        )
-        return self._database.read(lambda connection: list(connection.execute(query).mappings()))
-
-    def _count(self, last: int) -> int:
-        from sqlalchemy import func
-
-        query = select(func.count()).where(audit_event.c.sequence <= last)
+    def _count(self, last: int | None = None) -> int:
+        query = select(func.count()).select_from(audit_event)
+        if last is not None:
+            query = query.where(audit_event.c.sequence <= last)
         return self._database.read(lambda connection: connection.execute(query).scalar_one())
+
+
+def _report(checked: int, previous: str, why: str) -> ChainReport:
+    """Say that the event after those checked does not fit."""
+    head = Head(checked, previous) if previous else None
+    return ChainReport(checked, checked + 1, f"Event {checked + 1}: {why}.", head)
 
 
 def recent(connection: Connection, scope: Scope, key: str, limit: int) -> tuple[AuditView, ...]:
@@ -180,19 +259,46 @@ def _sequence(row: Row[Any]) -> int:
 
 def _bytes(row: Mapping[str, Any]) -> bytes:
     """Return an event as the bytes that are hashed: the same on every engine."""
-    at = row["at"]
+    return _Encoder()((*(row[name] for name in _FIELDS[:-1]), None))
+
+
+class _Quoted(dict[str | None, str]):
+    """Texts as JSON: most of those in a log have been written before."""
+
+    def __missing__(self, text: str | None) -> str:
+        if len(self) > _KNOWN:
+            self.clear()
+        found = self[text] = "null" if text is None else _quoted(text)
+        return found
+
+
+class _Encoder:
+    """Makes the bytes that are hashed of events: JSON arrays in ASCII, without blanks.
+
+    Written by hand, for a walk over a million of them.
+    """
+
+    __slots__ = ("_quoted",)
+
+    def __init__(self) -> None:
+        self._quoted = _Quoted()
+
+    def __call__(self, row: Sequence[Any]) -> bytes:
+        sequence, at, actor, source, action, scope, name, key, outcome, details, _ = row
+        if type(at) is str and len(at) == _MOMENT and at[10] == " ":
+            # SQLite's text of a moment needs no reading.
+            at = _quoted(f"{at[:10]}T{at[11:]}+00:00")
+        else:
+            at = _moment(at)
+        json = self._quoted
+        return (
+            f"[{sequence},{at},{json[actor]},{json[source]},{json[action]},{json[scope]},"
+            f"{json[name]},{json[key]},{json[outcome]},{_quoted(details)}]"
+        ).encode("ascii")
+
+
+def _moment(at: Any) -> str:
+    """Return a moment as it is hashed."""
     if isinstance(at, str):
         at = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    fields = [
-        row["sequence"],
-        at.astimezone(UTC).isoformat(timespec="microseconds"),
-        row["actor"],
-        row["source"],
-        row["action"],
-        row["organization_id"],
-        row["organization"],
-        row["key"],
-        row["outcome"],
-        row["details"],
-    ]
-    return _hashed(fields).encode("ascii")
+    return f'"{at.astimezone(UTC).isoformat(timespec="microseconds")}"'

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import Connection
 
 from bifrost_tui.settings import Settings
 from bifrost_tui.store import references
+from bifrost_tui.store.access import require_all
+from bifrost_tui.store.audit import Event
 from bifrost_tui.store.engine import connect
 from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.opening import read_revision
@@ -16,6 +21,7 @@ from bifrost_tui.store.schema import REVISION
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Anchor, Scope, State
 
+T = TypeVar("T")
 _PAGE = 500
 _SECRETS = ConfigFilter(types=frozenset({ConfigType.SECRET}))
 
@@ -64,14 +70,34 @@ def file_problems(settings: Settings) -> int:
         database.close()
 
 
-def miscounted(repository: Repository) -> int:
-    """Return how many scopes' kept counts differ from their configs."""
-    return len(repository._context.database.read(recount))
+def miscounted(repository: Repository, access: Access) -> int:
+    """Return how many scopes' kept counts differ from their configs.
+
+    Raises:
+        AccessDeniedError: that takes an owner or an admin of all organizations.
+
+    """
+    return len(_of_all(repository, access, recount))
 
 
-def missettled(repository: Repository) -> int:
-    """Return how many references are kept as what they are not."""
-    return repository._context.database.read(references.miscounted)
+def missettled(repository: Repository, access: Access) -> int:
+    """Return how many references are kept as what they are not.
+
+    Raises:
+        AccessDeniedError: that takes an owner or an admin of all organizations.
+
+    """
+    return _of_all(repository, access, references.miscounted)
+
+
+def _of_all(repository: Repository, access: Access, work: Callable[[Connection], T]) -> T:
+    context = repository._context
+
+    def checked(connection: Connection) -> T:
+        require_all(connection, access, "check what is kept of every organization")
+        return work(connection)
+
+    return context.guard(access, Event("database.check"), lambda: context.database.read(checked))
 
 
 def unreadable_secrets(repository: Repository, access: Access, scope: Scope) -> int:

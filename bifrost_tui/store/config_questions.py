@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from bifrost_tui.crypto.cipher import Sealed
 from bifrost_tui.store import audit
-from bifrost_tui.store.access import seen_scopes
+from bifrost_tui.store.access import managed_scopes, seen_scopes
 from bifrost_tui.store.config_lists import ConfigLists
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
@@ -38,13 +38,18 @@ class ConfigQuestions(ConfigLists):
     def history(
         self, access: Access, scope: Scope, key: str, limit: int = 3
     ) -> tuple[AuditView, ...]:
-        """Return a key's last audit events in one scope, newest first."""
-        return self._reading(
-            access,
-            ConfigList(scope),
-            None,
-            lambda connection, _query: audit.recent(connection, scope, key, limit),
-        )
+        """Return a key's last audit events in one scope, newest first.
+
+        There is none for who may not see the log of that scope.
+        """
+
+        def work(connection: Connection, _query: ListQuery) -> tuple[AuditView, ...]:
+            managed = managed_scopes(connection, access)
+            if managed is not None and scope.id not in managed:
+                return ()
+            return audit.recent(connection, scope, key, limit)
+
+        return self._reading(access, ConfigList(scope), None, work)
 
     def integrations(self, access: Access, scope: Scope) -> tuple[str, ...]:
         """Return the integrations that configs of a scope, or its inherited ones, belong to."""

@@ -9,6 +9,7 @@ from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys,
 from bifrost_tui.settings import KeySource
 from bifrost_tui.store.opening import keys_in_use
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,15 @@ def make_key_file(path: Path) -> str:
     return load_master_keys(KeySource("key file", path=path))[0].key_id
 
 
-def key_uses(repository: Repository) -> tuple[KeyUse, ...]:
-    """Return the keys at hand, newest first, then those that are in use and not at hand."""
+def key_uses(repository: Repository, access: Access) -> tuple[KeyUse, ...]:
+    """Return the keys at hand, newest first, then those that are in use and not at hand.
+
+    Raises:
+        AccessDeniedError: that takes an owner or an admin of all organizations.
+
+    """
     at_hand = repository._context.keyring.key_ids
-    secrets = keys_in_use(repository)
+    secrets = keys_in_use(repository, access)
     missing = sorted(set(secrets) - set(at_hand))
     return tuple(
         KeyUse(key_id, key_id in at_hand, key_id == repository.key_id, secrets.get(key_id, 0))

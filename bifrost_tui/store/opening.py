@@ -21,7 +21,7 @@ from bifrost_tui.errors import (
     WrongMasterKeyError,
 )
 from bifrost_tui.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource, Settings
-from bifrost_tui.store.access import EVERYWHERE, Role
+from bifrost_tui.store.access import EVERYWHERE, Role, require_all
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
 from bifrost_tui.store.engine import Database, connect, create_file, prepare_storage
@@ -283,11 +283,17 @@ def _create(
     return Repository(StoreContext(database, keyring, root.keys(), chain, clock, ids))
 
 
-def keys_in_use(repository: Repository) -> dict[str, int]:
-    """Return how many secrets each master key wrote, by key id; keys in use by none included."""
+def keys_in_use(repository: Repository, access: Access) -> dict[str, int]:
+    """Return how many secrets each master key wrote, by key id; keys in use by none included.
+
+    Raises:
+        AccessDeniedError: that takes an owner or an admin of all organizations.
+
+    """
     context = repository._context
 
     def work(connection: Connection) -> dict[str, int]:
+        require_all(connection, access, "see which master keys are in use")
         known = dict.fromkeys(connection.scalars(select(key_check.c.key_id)), 0)
         counted = connection.execute(
             select(config.c.key_id, func.count())
@@ -296,4 +302,4 @@ def keys_in_use(repository: Repository) -> dict[str, int]:
         )
         return known | {row[0]: row[1] for row in counted}
 
-    return context.database.read(work)
+    return context.guard(access, Event("key.status"), lambda: context.database.read(work))

@@ -37,6 +37,15 @@ class Quick:
         finally:
             cursor.close()
 
+    def tuples(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Return the rows that a query finds as the driver gives them: for walks of many."""
+        cursor = self._run(connection, values)
+        try:
+            found: list[Any] = cursor.fetchall()
+            return found
+        finally:
+            cursor.close()
+
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Run a change."""
         self._run(connection, values).close()

@@ -5,10 +5,10 @@ Every call takes the actor's access and checks it. No call returns a secret's va
 
 from __future__ import annotations
 
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from bifrost_tui.clock import Clock
-from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
@@ -17,9 +17,12 @@ from bifrost_tui.store.organizations import Organizations
 from bifrost_tui.store.presence import Presence
 from bifrost_tui.store.removal import Members
 
+if TYPE_CHECKING:
+    from bifrost_tui.store.audit_lists import AuditLog
+
 
 class Repository:
-    """Organizations, configs and members of one open database."""
+    """Organizations, configs, members and the audit log of one open database."""
 
     def __init__(self, context: StoreContext, *, notices: tuple[str, ...] = ()) -> None:
         self._context = context
@@ -32,10 +35,12 @@ class Repository:
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
 
-    @property
-    def audit(self) -> AuditChain:
-        """The audit chain."""
-        return self._context.chain
+    @cached_property
+    def log(self) -> AuditLog:
+        """The audit log; imported when somebody looks at it."""
+        from bifrost_tui.store.audit_lists import AuditLog
+
+        return AuditLog(self._context)
 
     @property
     def clock(self) -> Clock:

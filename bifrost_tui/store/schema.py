@@ -260,6 +260,12 @@ NOT_DONE = text("outcome <> 'done'")
 """What tells a refused or failed attempt, in the words of its index: planners compare texts."""
 for _name in ("organization_id", "actor", "action", "at"):
     Index(f"ix_audit_event_{_name}", audit_event.c[_name], audit_event.c.sequence)
+Index(
+    "ix_audit_event_key",
+    audit_event.c.key,
+    audit_event.c.sequence,
+    sqlite_where=text("key IS NOT NULL"),
+)
 Index("ix_audit_event_not_done", audit_event.c.sequence, sqlite_where=NOT_DONE)
 
 key_check = Table(

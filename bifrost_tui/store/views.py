@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -350,9 +351,34 @@ class Dependents:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditDetails(AuditView):
+    """All about one event of the log."""
+
+    details: Mapping[str, object]
+    """What else is told of it, by name; never a value."""
+    chain_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the log ends: kept elsewhere, it tells later whether the end has been cut off."""
+
+    sequence: int
+    chain_hash: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.chain_hash}"
+
+
+@dataclass(frozen=True, slots=True)
 class ChainReport:
     """What a walk along the audit chain found."""
 
     checked: int
+    """How many events fit, from the first on."""
     broken_at: int | None
     """The sequence number of the first event that does not fit."""
+    why: str = field(default="", compare=False)
+    """What is wrong there, as a sentence."""
+    head: Head | None = field(default=None, compare=False)
+    """The last event that fits."""

@@ -81,7 +81,7 @@ def everything(repository: Repository) -> list[Callable[[], object]]:
         ),
         lambda: repository.configs.delete(ALICE, repository.configs.get_key(ALICE, acme, "s6")),
         lambda: repository.organizations.add(ALICE, "Bright"),
-        repository.audit.verify,
+        repository._context.chain.verify,
     ]
 
 
@@ -201,4 +201,4 @@ def test_a_write_ahead_log_of_nonsense_is_not_taken_for_changes(damaged: Setting
     wal.write_bytes(random.Random(1).randbytes(5 * PAGE))
     with open_repository(damaged, ALICE) as repository:
         assert listed(repository, ALICE, GLOBAL_SCOPE) == before
-        assert repository.audit.verify().broken_at is None
+        assert repository._context.chain.verify().broken_at is None

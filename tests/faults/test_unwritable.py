@@ -125,7 +125,7 @@ def test_a_read_only_database_is_told_and_still_read(
         )
         assert listed(repository, ALICE, acme) == (view,)
     CHANGES[name](repository, acme, view)
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 @pytest.mark.parametrize("name", GROWING)
@@ -142,7 +142,7 @@ def test_a_full_disk_is_told_and_what_was_there_is_kept(
         )
         assert listed(repository, ALICE, acme) == (view,)
     CHANGES[name](repository, acme, view)
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
     if "secret" in name or name == "rotate":
         assert_nowhere([SECRET, PLAIN], [home])
 
@@ -171,7 +171,7 @@ def test_a_write_that_fails_on_the_disk_is_told_and_undone(
     assert "check the disk" in str(told) or isinstance(told, DatabaseFullError)
     assert_silent(told, [PLAIN, SECRET])
     CHANGES[name](repository, acme, view)
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 HOLDING = """
@@ -221,7 +221,7 @@ def test_a_database_that_another_holds_is_told_and_still_read(
             )
         assert listed(impatient, ALICE, acme) == (view,)
     CHANGES["rotate"](impatient, acme, view)
-    assert impatient.audit.verify().broken_at is None
+    assert impatient._context.chain.verify().broken_at is None
 
 
 def test_a_damaged_secret_is_shown_while_another_holds_the_database(

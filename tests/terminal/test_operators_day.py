@@ -225,7 +225,7 @@ def test_a_day_leaves_no_value_anywhere(over: TerminalSession, environ: dict[str
         by_key = {row.key: row for row in rows}
         assert opened(repository, by_key["api_token"]) == SECOND.encode()
         assert opened(repository, by_key["tls_key"]) == PEM.encode()
-        report = repository.audit.verify()
+        report = repository._context.chain.verify()
         assert report.broken_at is None
         # Made, one organization, seven added, one rotated, one deleted.
         assert report.checked == 11

@@ -83,7 +83,7 @@ def _values(environ: dict[str, str]) -> list[str | None]:
     me = Access(actor_name(), "10.1.4.7")
     found: list[str | None] = []
     with open_repository(load_settings(environ), me) as repository:
-        assert repository.audit.verify().broken_at is None
+        assert repository._context.chain.verify().broken_at is None
         for name, count in PLACES:
             scope = repository.organizations.find(me, name)
             for at in range(count):

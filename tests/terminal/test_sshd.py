@@ -182,7 +182,7 @@ def test_two_operators_and_a_broken_connection(host: Host) -> None:
         assert again.wait_exit() == 0
     assert host.events(before)[-1][:4] == ("bob", "127.0.0.1", "config.add", "done")
     with open_repository(host.settings, ALICE) as repository:
-        assert repository.audit.verify().broken_at is None
+        assert repository.log.verify(ALICE).broken_at is None
 
     planted = [HALF, OLD]
     for session in (alice, bob, again):

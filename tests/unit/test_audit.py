@@ -57,7 +57,7 @@ def told(repository: Repository, acme: Scope, clock: HandClock) -> Repository:
     for number in range(6):
         clock.advance(minutes=1)
         repository.configs.add(ALICE, acme, plain(f"k{number}"))
-    assert repository.audit.verify() == ChainReport(8, None)
+    assert repository._context.chain.verify() == ChainReport(8, None)
     return repository
 
 
@@ -84,7 +84,7 @@ CHANGES = {
 def test_a_changed_event_is_found(told: Repository, column: str) -> None:
     assert set(CHANGES) == {name for _, name, *_ in by_hand(told, "PRAGMA table_info(audit_event)")}
     by_hand(told, f"UPDATE audit_event SET {column} = {CHANGES[column]} WHERE sequence = 5")
-    assert told.audit.verify() == ChainReport(4, 5)
+    assert told._context.chain.verify() == ChainReport(4, 5)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_event_that_nobody_could_have_written_is_found(
     told: Repository, column: str, value: object
 ) -> None:
     by_hand(told, f"UPDATE audit_event SET {column} = ? WHERE sequence = 5", value)
-    assert told.audit.verify() == ChainReport(4, 5)
+    assert told._context.chain.verify() == ChainReport(4, 5)
 
 
 @pytest.mark.parametrize("value", ["é" * 64, "", b"\xff", 7])
@@ -116,13 +116,13 @@ def test_work_goes_on_after_an_event_that_was_tampered_with(
     by_hand(told, "UPDATE audit_event SET chain_hash = ? WHERE sequence = 8", value)
     told.configs.add(ALICE, acme, plain("new"))
     assert len(events(told)) == 9
-    assert told.audit.verify() == ChainReport(7, 8)
+    assert told._context.chain.verify() == ChainReport(7, 8)
 
 
 @pytest.mark.parametrize("sequence", [1, 2, 5, 7])
 def test_a_deleted_event_is_found(told: Repository, sequence: int) -> None:
     by_hand(told, "DELETE FROM audit_event WHERE sequence = ?", sequence)
-    assert told.audit.verify() == ChainReport(sequence - 1, sequence)
+    assert told._context.chain.verify() == ChainReport(sequence - 1, sequence)
 
 
 @pytest.mark.parametrize("sequence", [1, 5, 7])
@@ -131,7 +131,7 @@ def test_a_deleted_event_is_found_when_the_rest_is_numbered_anew(
 ) -> None:
     by_hand(told, "DELETE FROM audit_event WHERE sequence = ?", sequence)
     by_hand(told, "UPDATE audit_event SET sequence = sequence - 1 WHERE sequence > ?", sequence)
-    assert told.audit.verify() == ChainReport(sequence - 1, sequence)
+    assert told._context.chain.verify() == ChainReport(sequence - 1, sequence)
 
 
 @pytest.mark.parametrize("first", [8, 3])
@@ -140,14 +140,14 @@ def test_what_is_left_of_a_log_that_was_cut_off_still_verifies(
 ) -> None:
     """A chain does not know its end; the README says so, and how many were checked tells."""
     by_hand(told, "DELETE FROM audit_event WHERE sequence >= ?", first)
-    assert told.audit.verify() == ChainReport(first - 1, None)
+    assert told._context.chain.verify() == ChainReport(first - 1, None)
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (4, 5), (2, 8)])
 def test_reordered_events_are_found(told: Repository, one: int, other: int) -> None:
     for before, after in ((one, -1), (other, one), (-1, other)):
         by_hand(told, "UPDATE audit_event SET sequence = ? WHERE sequence = ?", after, before)
-    assert told.audit.verify() == ChainReport(one - 1, one)
+    assert told._context.chain.verify() == ChainReport(one - 1, one)
 
 
 @pytest.mark.parametrize("sequence", [9, 10, 0, -5])
@@ -159,7 +159,7 @@ def test_an_inserted_event_is_found(told: Repository, sequence: int) -> None:
         " organization, key, outcome, details, chain_hash FROM audit_event WHERE sequence = 8",
         sequence,
     )
-    assert told.audit.verify() == ChainReport(8, 9)
+    assert told._context.chain.verify() == ChainReport(8, 9)
 
 
 def test_an_event_chained_without_the_key_is_found(told: Repository) -> None:
@@ -168,7 +168,7 @@ def test_an_event_chained_without_the_key_is_found(told: Repository) -> None:
     told._context.database.write_rows(
         lambda connection: forger.append(connection, BOB, Event("config.add"))
     )
-    assert told.audit.verify() == ChainReport(8, 9)
+    assert told._context.chain.verify() == ChainReport(8, 9)
 
 
 def test_an_event_hashed_in_the_open_is_found(told: Repository) -> None:
@@ -181,34 +181,34 @@ def test_an_event_hashed_in_the_open_is_found(told: Repository) -> None:
             *row[1:10],
             digest.hexdigest(),
         )
-        assert told.audit.verify() == ChainReport(8, 9)
+        assert told._context.chain.verify() == ChainReport(8, 9)
         by_hand(told, "DELETE FROM audit_event WHERE sequence = 9")
 
 
 def test_an_empty_log_is_whole_and_has_nothing(told: Repository) -> None:
     by_hand(told, "DELETE FROM audit_event")
-    assert told.audit.verify().checked == 0
+    assert told._context.chain.verify().checked == 0
 
 
 def test_a_long_chain_is_walked_to_its_end(repository: Repository) -> None:
     context = repository._context
     many = [Event("test.event", details={"number": number}) for number in range(2500)]
     context.database.write_rows(lambda connection: context.chain.append(connection, ALICE, *many))
-    assert repository.audit.verify() == ChainReport(2501, None)
+    assert repository._context.chain.verify() == ChainReport(2501, None)
     for sequence in (999, 1000, 1001, 2000, 2501):
         by_hand(
             repository,
             "UPDATE audit_event SET details = details || ' ' WHERE sequence = ?",
             sequence,
         )
-        assert repository.audit.verify() == ChainReport(sequence - 1, sequence)
+        assert repository._context.chain.verify() == ChainReport(sequence - 1, sequence)
         by_hand(
             repository,
             "UPDATE audit_event SET details = trim(details) WHERE sequence = ?",
             sequence,
         )
     by_hand(repository, "DELETE FROM audit_event WHERE sequence = 1001")
-    assert repository.audit.verify() == ChainReport(1000, 1001)
+    assert repository._context.chain.verify() == ChainReport(1000, 1001)
 
 
 def test_an_event_told_during_the_walk_breaks_nothing(told: Repository) -> None:
@@ -228,9 +228,9 @@ def test_an_event_told_during_the_walk_breaks_nothing(told: Repository) -> None:
     assert path is not None
     home = path.parents[3]
     event.listen(told._context.database.engine, "before_cursor_execute", meanwhile)
-    assert told.audit.verify() == ChainReport(8, None)
+    assert told._context.chain.verify() == ChainReport(8, None)
     assert seen
-    assert told.audit.verify() == ChainReport(9, None)
+    assert told._context.chain.verify() == ChainReport(9, None)
 
 
 def test_a_moment_is_told_in_utc_whatever_the_clock_says(repository: Repository) -> None:
@@ -242,7 +242,7 @@ def test_a_moment_is_told_in_utc_whatever_the_clock_says(repository: Repository)
     )
     [(at,)] = by_hand(repository, "SELECT at FROM audit_event WHERE action = 'test.event'")
     assert datetime.fromisoformat(at).replace(tzinfo=UTC) == there
-    assert repository.audit.verify() == ChainReport(2, None)
+    assert repository._context.chain.verify() == ChainReport(2, None)
 
 
 def test_the_chain_stays_whole_when_the_master_key_is_changed(told: Repository) -> None:
@@ -252,8 +252,8 @@ def test_the_chain_stays_whole_when_the_master_key_is_changed(told: Repository) 
     for keys in (f"{NEW_KEY},{KEY}", NEW_KEY):
         with open_repository(make_settings(path.parents[3], keys), ALICE) as repository:
             repository.configs.add(ALICE, GLOBAL_SCOPE, plain(f"k{len(keys)}"))
-            assert repository.audit.verify().broken_at is None
-            assert repository.audit.verify().checked == len(events(repository))
+            assert repository._context.chain.verify().broken_at is None
+            assert repository._context.chain.verify().checked == len(events(repository))
 
 
 Action = Callable[[Repository, Scope, ConfigView], object]
@@ -338,11 +338,11 @@ def test_events_of_one_transaction_are_told_together_or_not_at_all(told: Reposit
 
     with pytest.raises(KeyError):
         context.database.write_rows(work)
-    assert told.audit.verify() == ChainReport(8, None)
+    assert told._context.chain.verify() == ChainReport(8, None)
     context.database.write_rows(
         lambda connection: context.chain.append(connection, ALICE, Event("one"), Event("two"))
     )
-    assert told.audit.verify() == ChainReport(10, None)
+    assert told._context.chain.verify() == ChainReport(10, None)
 
 
 def test_the_tables_here_are_all_there_are(repository: Repository, home: Any) -> None:

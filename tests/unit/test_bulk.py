@@ -71,7 +71,7 @@ def many(drafts: Iterator[ConfigDraft] | list[ConfigDraft]) -> Iterator[BulkConf
 
 def assert_whole(repository: Repository) -> None:
     assert repository._context.database.read(recount) == []
-    report = repository.audit.verify()
+    report = repository._context.chain.verify()
     assert report.broken_at is None
     assert report.checked == len(events(repository))
 

@@ -67,7 +67,7 @@ def told(repository: Repository) -> list[dict[str, Any]]:
 
 def test_its_counts_and_its_chain_are_right(story: Repository) -> None:
     assert story._context.database.read(recount) == []
-    report = story.audit.verify()
+    report = story._context.chain.verify()
     assert (report.checked, report.broken_at) == (len(told(story)), None)
     assert report.checked > 500
 
@@ -312,7 +312,7 @@ def test_exactly_so_many_configs_are_made_and_half_are_in_one_place(scale: Scale
 
 def test_they_count_right_and_their_chain_verifies(scale: Scale) -> None:
     assert scale.repository._context.database.read(recount) == []
-    assert scale.repository.audit.verify().broken_at is None
+    assert scale.repository._context.chain.verify().broken_at is None
     imported = [event for event in told(scale.repository) if event["action"] == "config.import"]
     assert {event["organization"]: json.loads(event["details"]) for event in imported} == {
         line.scope.name: {"count": line.configs} for line in scale.lines

@@ -81,7 +81,7 @@ def whole(repository: Repository) -> None:
     """Everything that is kept beside the rows is in step with them."""
     assert repository._context.database.read(recount) == []
     assert repository._context.database.read(references.miscounted) == 0
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 # Given and changed

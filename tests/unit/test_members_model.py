@@ -494,7 +494,7 @@ class Story(RuleBasedStateMachine):
         database = self.repository._context.database
         assert database.read(recount) == []
         assert database.read(references.miscounted) == 0
-        assert self.repository.audit.verify().broken_at is None
+        assert self.repository._context.chain.verify().broken_at is None
         self.repository.close()
         self.folder.cleanup()
 

@@ -168,7 +168,7 @@ def test_an_upgrade_keeps_a_copy_and_is_told(
         path, "SELECT actor, details FROM audit_event ORDER BY sequence DESC LIMIT 1"
     )
     assert (actor, details) == ("bob", '{"from":"0003","to":"0004"}')
-    assert old.audit.verify() == ChainReport(4, None)
+    assert old._context.chain.verify() == ChainReport(4, None)
     assert_nowhere([PLANTED], [path.parent])
     assert {child.name for child in path.parent.iterdir() if "bak" in child.name} == {copy.name}
 
@@ -183,7 +183,7 @@ def test_a_copy_is_a_database_that_opens(
     copy.replace(path)
     with open_repository(settings, ALICE) as repository:
         assert [view.key for view in listed(repository, ALICE, GLOBAL_SCOPE)] == ["k", "p"]
-        assert repository.audit.verify() == ChainReport(3, None)
+        assert repository._context.chain.verify() == ChainReport(3, None)
 
 
 def test_opening_an_older_database_brings_it_up_and_says_so(
@@ -223,7 +223,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
     assert dump(path) == before
     [copy] = backups(path)
     assert dump(copy) == before
-    assert old.audit.verify() == ChainReport(3, None)
+    assert old._context.chain.verify() == ChainReport(3, None)
     old.configs.add(ALICE, GLOBAL_SCOPE, plain("still_writable"))
 
 
@@ -398,7 +398,7 @@ def test_a_database_of_the_first_schema_opens_and_works(first: Path, settings: S
         assert repository.configs.add(ALICE, acme, draft).dangling is None
         repository.configs.add(ALICE, acme, secret("again", "alone"))
         assert len(repository.everywhere.reused(ALICE)) == 2
-        assert repository.audit.verify().broken_at is None
+        assert repository._context.chain.verify().broken_at is None
     assert_nowhere([PLANTED], [first.parent])
     [copy] = backups(first)
     assert by_hand(copy, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]

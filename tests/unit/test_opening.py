@@ -90,8 +90,8 @@ def test_a_new_database_has_its_owner_and_is_told_of(settings: Settings, clock: 
         assert [view.scope for view in repository.organizations.list(ALICE)] == [GLOBAL_SCOPE]
         assert listed(repository, ALICE, GLOBAL_SCOPE) == ()
         assert events(repository) == [("database.create", None, None, "done")]
-        assert repository.audit.verify() == ChainReport(1, None)
-        assert keys_in_use(repository) == {key_id(KEY): 0}
+        assert repository._context.chain.verify() == ChainReport(1, None)
+        assert keys_in_use(repository, ALICE) == {key_id(KEY): 0}
         [member] = by_hand(repository, "SELECT actor, role, scope_id, created_at FROM member")
         assert member[:3] == ("alice", "owner", "all")
         assert member[3].startswith(START.date().isoformat())
@@ -320,7 +320,7 @@ def test_a_verifier_of_another_database_does_not_fit(there: Settings, home: Path
     by_hand(database_path(there), "UPDATE key_check SET token = ?", token)
     with open_repository(there, ALICE) as repository:
         # It opens, for the key is the same; that it is another root, the chain tells.
-        assert repository.audit.verify() == ChainReport(0, 1)
+        assert repository._context.chain.verify() == ChainReport(0, 1)
 
 
 def test_a_database_without_any_verifier_fits_no_key(there: Settings, home: Path) -> None:
@@ -352,11 +352,11 @@ def test_a_new_key_is_let_in_by_an_old_one(there: Settings, home: Path, acme: Sc
             # Once, however often it is opened.
             told = [action for action, *_ in events(repository)]
             assert told.count("key.add") == 1
-            assert keys_in_use(repository) == {key_id(KEY): 1, key_id(NEW_KEY): number}
+            assert keys_in_use(repository, ALICE) == {key_id(KEY): 1, key_id(NEW_KEY): number}
             [view, _] = listed(repository, ALICE, acme)[-2:]
             assert opened(repository, view) == PLANTED.encode()
             repository.configs.add(ALICE, acme, secret(f"n{number}", PLANTED))
-            assert repository.audit.verify().broken_at is None
+            assert repository._context.chain.verify().broken_at is None
     [(details, actor)] = by_hand(
         database_path(there), "SELECT details, actor FROM audit_event WHERE action = 'key.add'"
     )
@@ -394,7 +394,7 @@ def test_without_the_old_key_its_secrets_are_unreadable_and_the_list_opens(
         assert repository.organizations.counts(ALICE, acme).attention.unreadable == 0
     # With the old key back, there is nothing that it would be needed for.
     with open_repository(there, ALICE) as repository:
-        assert keys_in_use(repository) == {key_id(KEY): 0, key_id(NEW_KEY): 2}
+        assert keys_in_use(repository, ALICE) == {key_id(KEY): 0, key_id(NEW_KEY): 2}
 
 
 def test_the_old_key_back_reads_its_secrets_again(there: Settings, home: Path, acme: Scope) -> None:

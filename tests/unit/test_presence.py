@@ -69,7 +69,7 @@ def test_a_passphrase_opens_and_nothing_else_does(repository: Repository) -> Non
     assert not presence.proves(ALICE, entered(WRONG))
     assert not presence.proves(ALICE, None)
     assert told(repository)[1:] == [("presence.prove", "refused")] * 2
-    assert repository.audit.verify().broken_at is None
+    assert repository.log.verify(ALICE).broken_at is None
 
 
 def test_it_is_changed_and_cleared_with_the_one_that_is_set(repository: Repository) -> None:
@@ -168,7 +168,7 @@ def test_an_event_that_cannot_be_written_opens_nothing(
     def fail(*_: object) -> None:
         raise OSError("no log")
 
-    monkeypatch.setattr(type(repository.audit), "append", fail)
+    monkeypatch.setattr(type(repository._context.chain), "append", fail)
     with pytest.raises(OSError, match="no log"):
         repository.presence.clear(ALICE, current=entered(MINE))
     assert repository.presence.is_set(ALICE)

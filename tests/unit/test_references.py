@@ -302,7 +302,7 @@ def test_a_rename_asks_what_becomes_of_references(
         repository, "SELECT organization, key FROM audit_event WHERE action = 'config.edit'"
     )
     assert sorted(told) == [("Acme", "billing"), ("Global", "stripe_key")]
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 def test_references_can_be_left_behind(repository: Repository, acme: Scope) -> None:

@@ -566,7 +566,7 @@ class Story(RuleBasedStateMachine):
                 assert self.repository.configs.get_key(ALICE, scope, row.key) == view
         assert len(set(prints.values())) == len(prints)
         self.events_agree()
-        report = self.repository.audit.verify()
+        report = self.repository._context.chain.verify()
         assert (report.checked, report.broken_at) == (len(self.told), None)
         assert_nowhere([MARK], [Path(self.folder.name)])
 

@@ -115,7 +115,7 @@ def test_a_hidden_organization_reads_like_one_that_is_not_there(
         (action, "Bright", key, "refused") for key in [event_key(name, hidden)] * 2
     ]
     assert by_hand(repository, "SELECT * FROM config") == content
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 def event_key(name: str, view: ConfigView) -> str | None:

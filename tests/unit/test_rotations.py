@@ -110,7 +110,7 @@ def test_a_value_that_the_command_took_is_saved(
     }
     # Trying it out before has left no event.
     assert [event[0] for event in events(repository)].count("config.rotate") == 1
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 def test_a_generated_value_is_told_as_one(repository: Repository, view: ConfigView) -> None:
@@ -147,7 +147,7 @@ def test_nothing_is_saved_when_the_command_fails(
     assert opened(repository, view) == OLD
     assert repository.configs.get(ALICE, view.scope, view.id) == view
     assert details(repository) == ("secret.handover", "failed", {"generated": True})
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 def test_a_command_that_cannot_be_run_leaves_no_event(

@@ -97,7 +97,7 @@ async def test_every_read_of_a_secret_is_one_event(shop: Shop) -> None:
         (ACME, "stripe_api_key", "done"),
         (BRIGHT, "sentry_dsn", "done"),
     ]
-    assert shop.repository.audit.verify().broken_at is None
+    assert shop.repository._context.chain.verify().broken_at is None
 
 
 async def test_the_history_of_a_secret_tells_its_changes_and_its_last_read(shop: Shop) -> None:
@@ -284,7 +284,7 @@ async def test_a_hundred_at_once(shop: Shop) -> None:
     )
     assert values == [STRIPE, OTHER] * 50
     assert len(shop.reads()) == 100
-    assert shop.repository.audit.verify().broken_at is None
+    assert shop.repository._context.chain.verify().broken_at is None
 
 
 # Setting
@@ -438,7 +438,8 @@ first = opened.reader()
 child = os.fork()
 if child == 0:
     own = opened.reader() is not first
-    os._exit(0 if own and opened.reader().repository.audit.verify().broken_at is None else 1)
+    chain = opened.reader().repository._context.chain
+    os._exit(0 if own and chain.verify().broken_at is None else 1)
 assert os.waitpid(child, 0)[1] == 0
 assert opened.reader() is first
 """

@@ -207,7 +207,7 @@ def test_a_damaged_secret_is_told_once_and_keeps_nothing_else_from_the_list(
     assert set(states(repository, acme).values()) == {State.OK}
     assert events(repository)[len(before) + 1 :] == [("secret.readable", "Acme", "k", "done")]
     assert repository.organizations.counts(ALICE, acme).attention.unreadable == 0
-    assert repository.audit.verify().broken_at is None
+    assert repository._context.chain.verify().broken_at is None
 
 
 def test_a_new_value_makes_a_damaged_secret_whole(repository: Repository, acme: Scope) -> None:

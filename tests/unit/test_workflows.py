@@ -636,7 +636,7 @@ async def test_interleaved_executions_never_see_each_other(
     assert STRIPE not in out
     assert OTHER not in out
     assert len(shop.reads()) == 1000
-    assert shop.repository.audit.verify().broken_at is None
+    assert shop.repository._context.chain.verify().broken_at is None
 
 
 def test_reprs_hold_nothing(shop: Shop) -> None:

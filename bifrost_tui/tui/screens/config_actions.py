@@ -10,7 +10,7 @@ from textual import getters, on
 from textual.binding import Binding, BindingType
 
 from bifrost_tui.errors import BifrostError, NotFoundError
-from bifrost_tui.store.views import ConfigView, Scope
+from bifrost_tui.store.views import ConfigView, Scope, ScopeCounts
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.widgets.paged_table import PagedTable
 
@@ -30,10 +30,33 @@ class ConfigActions(DataScreen[None]):
     table = getters.query_one("#configs", PagedTable)
 
     _scope: Scope
+    _counts: ScopeCounts | None
 
     def reload(self, key: str | None = None) -> None:
         """Read the list again."""
         raise NotImplementedError
+
+    def why_not_people(self, action: str) -> str:
+        """Say why the members and the log are not to be looked at here."""
+        if action not in ("members", "log") or (self._counts is not None and self._counts.managed):
+            return ""
+        what = "members of" if action == "members" else "audit log of"
+        are = "are" if action == "members" else "is"
+        return f"The {what} {self._scope.name} {are} for its owners and admins."
+
+    def action_members(self) -> None:
+        """Show the members of the organization."""
+        from bifrost_tui.tui.screens.members import MembersScreen
+
+        screen = MembersScreen(self._scope, classes=self.bifrost.size_classes())
+        self.app.push_screen(screen, lambda _: self.reload())
+
+    def action_log(self) -> None:
+        """Show what was done in this scope."""
+        from bifrost_tui.tui.screens.audit import AuditScreen
+
+        screen = AuditScreen(self._scope, classes=self.bifrost.size_classes())
+        self.app.push_screen(screen, lambda _: self.reload())
 
     @on(PagedTable.RowSelected)
     def action_open(self) -> None:

@@ -61,6 +61,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             id="list.filter",
             tooltip="Filter by words of the key, type: is: integration:",
         ),
+        Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
         Binding(
             "o,escape",
             "back",
@@ -363,16 +364,11 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         """Say why a key does nothing here."""
         # Asked once more while the screen goes, when the table has gone before it.
         current = self.table.current if self.is_attached and self.query(PagedTable) else None
-        if action == "members" and not (self._counts is not None and self._counts.managed):
-            return f"The members of {self._scope.name} are for its owners and admins."
-        return why_not(action, self._scope, current) or self.why_not_mark(action, current)
-
-    def action_members(self) -> None:
-        """Show the members of the organization."""
-        from bifrost_tui.tui.screens.members import MembersScreen
-
-        screen = MembersScreen(self._scope, classes=self.bifrost.size_classes())
-        self.app.push_screen(screen, lambda _: self.reload())
+        return (
+            self.why_not_people(action)
+            or why_not(action, self._scope, current)
+            or self.why_not_mark(action, current)
+        )
 
     def action_filter(self) -> None:
         """Filter the list."""

@@ -53,7 +53,8 @@ class HelpScreen(ModalScreen[None]):
             for keys, does in self._keys:
                 lines.append(f"{keys:<{width}}", "$accent").append(f"{does}\n")
             yield TextBlock(lines, hang=width)
-            yield TextBlock(Text(_WORDS.strip(), "$muted"))
+            words = getattr(self._of, "HELP_WORDS", _WORDS)
+            yield TextBlock(Text(words.strip(), "$muted"))
         yield KeyBar()
 
     def _found(self, screen: Screen[Any]) -> list[tuple[str, str]]:

@@ -71,6 +71,7 @@ class OrganizationsScreen(DataScreen[None]):
             id="list.filter",
             tooltip="Filter the list",
         ),
+        Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
         Binding(
             "Z",
             "archived",
@@ -234,10 +235,13 @@ class OrganizationsScreen(DataScreen[None]):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        if action not in ("rename", "archive", "add", "archived", "queue", "members"):
+        if action not in ("rename", "archive", "add", "archived", "queue", "members", "log"):
             return ""
         if not self._loaded:
             return "The database is not open yet."
+        if action == "log":
+            managed = any(view.managed for view in self._all)
+            return "" if managed else "The audit log is for owners and admins."
         view: OrganizationView | None = self.table.current
         if action in ("add", "archived"):
             return ""
@@ -261,6 +265,13 @@ class OrganizationsScreen(DataScreen[None]):
         if view is not None:
             screen = MembersScreen(view.scope, classes=self.bifrost.size_classes())
             self.app.push_screen(screen, lambda _: self.reload())
+
+    def action_log(self) -> None:
+        """Show the log of all that the actor may see."""
+        from bifrost_tui.tui.screens.audit import AuditScreen
+
+        screen = AuditScreen(classes=self.bifrost.size_classes())
+        self.app.push_screen(screen, lambda _: self.reload())
 
     def action_filter(self) -> None:
         """Filter the list."""

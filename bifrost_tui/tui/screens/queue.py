@@ -23,7 +23,7 @@ from bifrost_tui.tui.rotation_queue import Item, RotationQueue, Step
 from bifrost_tui.tui.secret_notes import SecretNotes
 from bifrost_tui.tui.widgets.config_facts import period_text, state_text
 from bifrost_tui.tui.widgets.fields import Field
-from bifrost_tui.tui.widgets.lines import KeyBar, Line, SplitLine, Status
+from bifrost_tui.tui.widgets.lines import KeyBar, ProgressLine, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from bifrost_tui.tui.widgets.text_block import TextBlock
@@ -54,7 +54,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
     QueueScreen {
         & > #queue { height: 1fr; }
         & > #now { height: auto; padding: 0 1; margin-top: 1; }
-        & > _Progress { margin: 0 1 1 1; }
+        & > ProgressLine { margin: 0 1 1 1; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -97,7 +97,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         yield SplitLine(id="heading", classes="heading")
-        yield _Progress()
+        yield ProgressLine()
         yield SplitLine(id="facts", classes="facts")
         table: PagedTable[Item] = PagedTable(_COLUMNS, self._cell, id="queue")
         table.can_focus = False
@@ -151,7 +151,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self.heading.left = Text("Rotation queue", "bold")
         place = f"{queue.at + 1} of {len(queue)}" if item else "done"
         self.heading.right = Text(place, "$muted")
-        self.query_one(_Progress).show(queue.passed, len(queue))
+        self.query_one(ProgressLine).show(queue.passed, len(queue))
         self.facts.left = self._counts()
         self.query_one("#now").display = item is not None
         self.table.cursor = min(queue.at, len(queue) - 1)
@@ -364,27 +364,6 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
             self.say(f"{what} The same key once more leaves the queue.", "warning")
             return
         self.dismiss(tuple(item.line.id for item in self._queue.of(Step.DONE)))
-
-
-class _Progress(Line):
-    """A bar as wide as the screen: how much of the queue is behind."""
-
-    def on_mount(self) -> None:
-        """Begin with nothing."""
-        self._share = 0.0
-
-    def show(self, done: int, total: int) -> None:
-        """Show how many of how many are behind."""
-        self._share = done / total if total else 1.0
-        self.refresh()
-
-    def render(self) -> Text:
-        """Draw the bar."""
-        width = self.content_size.width
-        full = round(width * self._share)
-        return self.coloured(
-            Text.assemble(("━" * full, "$accent"), ("─" * (width - full), "$muted"))
-        )
 
 
 def _reason(error: BifrostError) -> str:

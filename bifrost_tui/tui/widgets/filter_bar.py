@@ -48,15 +48,16 @@ class FilterBar(Horizontal):
     class Left(Message):
         """The keyboard goes back to the list."""
 
-    def prepare(self) -> None:
-        """Lay out the bar, so that it opens at once."""
+    def prepare(self, text: str = "") -> None:
+        """Lay out the bar, so that it opens at once; with a text it is there from the start."""
+        self.set_class(bool(text) or self.has_class("-open"), "-open")
         # Whoever quits at once is gone before this is called.
         if self.is_attached and not self.children:
             from bifrost_tui.tui.widgets.fields import LineInput
 
             self.mount(
                 Static("/", classes="filter--slash"),
-                LineInput(max_length=500),
+                LineInput(text, max_length=500),
                 Static("", classes="filter--count", markup=False),
             )
 

@@ -109,6 +109,27 @@ class Status(Line):
         return self.coloured(self.said)
 
 
+class ProgressLine(Line):
+    """A bar as wide as its room: how much of something is behind."""
+
+    def on_mount(self) -> None:
+        """Begin with nothing."""
+        self._share = 0.0
+
+    def show(self, done: int, total: int) -> None:
+        """Show how many of how many are behind."""
+        self._share = done / total if total else 1.0
+        self.refresh()
+
+    def render(self) -> Text:
+        """Draw the bar."""
+        width = self.content_size.width
+        full = round(width * self._share)
+        return self.coloured(
+            Text.assemble(("━" * full, "$accent"), ("─" * (width - full), "$muted"))
+        )
+
+
 class KeyBar(Line):
     """The few keys that matter here, from the bindings themselves; what cannot be done is dim.
 

@@ -33,6 +33,14 @@ def upgrade() -> None:
     op.create_index("ix_member_scope_id", "member", ["scope_id", "actor"])
     for name in ("organization_id", "actor", "action", "at"):
         op.create_index(f"ix_audit_event_{name}", "audit_event", [name, "sequence"])
+    has_key = sa.text("key IS NOT NULL")
+    op.create_index(
+        "ix_audit_event_key",
+        "audit_event",
+        ["key", "sequence"],
+        sqlite_where=has_key,
+        postgresql_where=has_key,
+    )
     not_done = sa.text("outcome <> 'done'")
     op.create_index(
         "ix_audit_event_not_done",
