@@ -85,10 +85,15 @@ class Program(LazyGroup):
 )
 @click.option("--theme", type=click.Choice(THEMES), help="The screens' colours.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option("--no-wire", is_flag=True, help="Send whole regions, not only cells that changed.")
 @click.version_option(__version__, message="bifrost-tui %(version)s")
 @click.pass_context
 def program(
-    ctx: click.Context, organization: str | None, theme: str | None, no_mouse: bool
+    ctx: click.Context,
+    organization: str | None,
+    theme: str | None,
+    no_mouse: bool,
+    no_wire: bool,
 ) -> int | None:
     """Write-only secrets at the keyboard: manage organizations' configs; no value is ever shown.
 
@@ -97,15 +102,17 @@ def program(
     something).
     """
     before = ctx.obj if isinstance(ctx.obj, Start) else Start()
-    ctx.obj = Start(organization, theme, no_mouse, before.cleared)
+    ctx.obj = Start(organization, theme, no_mouse, no_wire, before.cleared)
     if ctx.invoked_subcommand is None:
         from bifrost_tui.cli.screens import open_screens
 
-        return open_screens(organization=organization, theme=theme, no_mouse=no_mouse)
-    if ctx.invoked_subcommand != "demo" and (organization or theme or no_mouse):
+        return open_screens(
+            organization=organization, theme=theme, no_mouse=no_mouse, no_wire=no_wire
+        )
+    if ctx.invoked_subcommand != "demo" and (organization or theme or no_mouse or no_wire):
         raise click.UsageError(
-            "--org, --theme and --no-mouse before a command are for the screens; give --org after"
-            f" the command: {PROGRAM} {ctx.invoked_subcommand} ... --org NAME",
+            "--org, --theme, --no-mouse and --no-wire before a command are for the screens; give"
+            f" --org after the command: {PROGRAM} {ctx.invoked_subcommand} ... --org NAME",
             ctx,
         )
     return None

@@ -27,6 +27,7 @@ def open_screens(
     organization: str | None = None,
     theme: str | None = None,
     no_mouse: bool = False,
+    no_wire: bool = False,
     settings: Settings | None = None,
 ) -> int:
     """Open the screens and return their exit code.
@@ -49,4 +50,5 @@ def open_screens(
         this_access(),
         organization=organization,
         mouse=mouse_wanted(os.environ, no_mouse),
+        wire=not no_wire,
     )
