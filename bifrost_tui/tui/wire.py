@@ -8,13 +8,14 @@ shows; what differs is sent, with the shortest moves of the cursor, and colours 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from rich.cells import _is_single_cell_widths, split_graphemes
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from bifrost_tui.tui.wire_codes import PLAIN, change_of_pen, is_sure, move, on_blanks
+from bifrost_tui.tui.wire_codes import PLAIN, is_sure, move, on_blanks, to_draw
 
 _BEHIND = ""
 """The second cell of a wide character."""
@@ -24,8 +25,19 @@ _UNKNOWN = "\x00"
 _BRIDGE = 8
 """How many cells may stand between two that differ so that they are looked at together."""
 
-Cells = tuple[list[str], list[str]]
-"""Characters, and the codes of what they are drawn with, as two lists of the same length."""
+
+_FEW = 8
+"""So many chunks are sent as they come; of more, those of one colour may be sent together."""
+
+
+class _Chunk(NamedTuple):
+    """Neighbouring cells that one pen can draw."""
+
+    x: int
+    y: int
+    cells: list[str]
+    pen: str
+    blanks: bool
 
 
 class Wire:
@@ -38,7 +50,7 @@ class Wire:
         self._pens: list[list[str]] = []
         self._pen: str | None = None
         self._cursor: tuple[int, int] | None = None
-        self._out: list[str] = []
+        self._chunks: list[_Chunk] = []
 
     def forget(self) -> None:
         """Take it that the terminal may show anything: its next drawing is sent as a whole."""
@@ -62,12 +74,12 @@ class Wire:
             pieces = _of_chops(update)
         if size != self.size:
             self._resize(*size)
-        self._out = []
+        self._chunks = []
         for x, y, strips in pieces:
-            self._put(x, y, _cells(strips, system))
-        self._out.append(move(self._cursor, *cursor))
+            self._put(x, y, *_cells(strips, system))
+        text, self._pen = self._shortest(cursor)
         self._cursor = cursor
-        return "".join(self._out)
+        return text
 
     def _resize(self, width: int, height: int) -> None:
         self.size = (width, height)
@@ -76,13 +88,11 @@ class Wire:
         # A terminal that changes its size moves its cursor.
         self._cursor = None
 
-    def _put(self, x: int, y: int, cells: Cells) -> None:
-        """Draw cells of one line from a column on, as far as they differ."""
-        characters, pens = cells
-        width = self.size[0]
-        if x + len(characters) > width:
-            raise ValueError("a line is longer than the screen")
+    def _put(self, x: int, y: int, characters: list[str], pens: list[str]) -> None:
+        """Take note of cells of one line from a column on, and of what differs in them."""
         end = x + len(characters)
+        if end > self.size[0]:
+            raise ValueError("a line is longer than the screen")
         shown, drawn = self._characters[y], self._pens[y]
         shown_here, drawn_here = shown[x:end], drawn[x:end]
         if shown_here == characters and drawn_here == pens:
@@ -90,90 +100,117 @@ class Wire:
         differing = [
             at
             for at, (new, old, pen, was) in enumerate(
-                zip(characters, shown_here, pens, drawn_here, strict=True)
+                zip(characters, shown_here, pens, drawn_here, strict=True), x
             )
             if new != old or pen != was
         ]
         # Half of a wide character goes with the other half.
-        if x and shown[x] == _BEHIND != characters[0]:
+        if x and shown[x] == _BEHIND:
             shown[x - 1] = _UNKNOWN
-        if end < width and shown[end] == _BEHIND:
+        if end < self.size[0] and shown[end] == _BEHIND:
             shown[end] = _UNKNOWN
         shown[x:end] = characters
         drawn[x:end] = pens
         start = last = differing[0]
-        for at in differing[1:]:
+        for at in differing:
             gap = at - last - 1
-            if gap and (gap > _BRIDGE or not self._bridged(x, y, cells, last + 1, at)):
-                self._run(x, y, cells, start, last + 1)
+            if gap > _BRIDGE or (gap > 0 and not self._bridged(y, last + 1, at)):
+                self._divide(y, start, last + 1)
                 start = at
             last = at
-        self._run(x, y, cells, start, last + 1)
+        self._divide(y, start, last + 1)
 
-    def _bridged(self, x: int, y: int, cells: Cells, start: int, end: int) -> bool:
+    def _bridged(self, y: int, start: int, end: int) -> bool:
         """Say whether cells that stand there already are shorter than the way around them."""
-        characters, pens = cells
-        gap = "".join(characters[start:end])
-        pen = pens[start - 1]
-        if not all(map(is_sure, gap)) or len(gap) != end - start:
-            return False
-        same = all(
-            pens[at] == pen or (gap[at - start] == " " and pens[at] == on_blanks(pen))
-            for at in range(start, end)
+        characters, pens = self._characters[y][start:end], self._pens[y][start:end]
+        pen = self._pens[y][start - 1]
+        return (
+            all(map(is_sure, characters))
+            and all(
+                wanted == pen or (character == " " and wanted == on_blanks(pen))
+                for character, wanted in zip(characters, pens, strict=True)
+            )
+            and len("".join(characters).encode()) <= len(move((start, y), end, y))
         )
-        return same and len(gap.encode()) <= len(move((x + start, y), x + end, y))
 
-    def _run(self, x: int, y: int, cells: Cells, start: int, end: int) -> None:
-        """Send neighbouring cells."""
-        characters, pens = cells
-        out = self._out
+    def _divide(self, y: int, start: int, end: int) -> None:
+        """Divide cells of one line that are to be sent into chunks of one pen each."""
+        characters, pens = self._characters[y], self._pens[y]
         # A wide character is sent with both of its cells.
         if characters[start] == _BEHIND:
             start -= 1
-        if end < len(characters) and characters[end] == _BEHIND:
+        if end < self.size[0] and characters[end] == _BEHIND:
             end += 1
-        out.append(move(self._cursor, x + start, y))
-        text = "".join(characters[start:end])
-        sure = len(text) == end - start and _is_single_cell_widths(text)
-        pen = self._pen
-        if sure:
-            begun = start
-            blanks = None if pen is None else on_blanks(pen)
-            for at in range(start, end):
-                wanted = pens[at]
-                if wanted != pen and (wanted != blanks or characters[at] != " "):
-                    if at > begun:
-                        out.append(text[begun - start : at - start])
-                        begun = at
-                    out.append(change_of_pen(pen, wanted))
-                    pen = wanted
-                    blanks = on_blanks(pen)
-            out.append(text[begun - start :])
-            self._pen = pen
-            self._arrive(x + end, y)
-            return
-        self._cursor = (x + start, y)
-        for at in range(start, end):
-            character, wanted = characters[at], pens[at]
-            if character == _BEHIND:
+        begin, pen = start, pens[start]
+        blank = on_blanks(pen)
+        blanks = characters[start] == " "
+        for at in range(start + 1, end):
+            wanted = pens[at]
+            if wanted == pen:
+                if blanks and characters[at] != " ":
+                    blanks = False
                 continue
-            if self._cursor is None:
-                out.append(move(None, x + at, y))
-            if pen is None or (wanted != pen and (character != " " or wanted != on_blanks(pen))):
-                out.append(change_of_pen(pen, wanted))
-                pen = wanted
-            out.append(character)
-            if is_sure(character):
-                wide = at + 1 < end and characters[at + 1] == _BEHIND
-                self._arrive(x + at + 1 + wide, y)
-            else:
-                # Terminals may count its cells in their own way.
-                self._cursor = None
-        self._pen = pen
+            if characters[at] == " ":
+                if wanted == blank:
+                    continue
+            elif blanks and on_blanks(wanted) == blank:
+                pen, blanks = wanted, False
+                continue
+            self._chunks.append(_Chunk(begin, y, characters[begin:at], pen, blanks))
+            begin, pen = at, wanted
+            blank = on_blanks(pen)
+            blanks = characters[at] == " "
+        self._chunks.append(_Chunk(begin, y, characters[begin:end], pen, blanks))
 
-    def _arrive(self, x: int, y: int) -> None:
-        # Behind the last column, terminals are of two minds about where the cursor is.
-        self._cursor = (x, y) if x < self.size[0] else None
+    def _shortest(self, cursor: tuple[int, int]) -> tuple[str, str | None]:
+        """Return the shorter of two ways to send the chunks, and the pen after it."""
+        way = self._sent(self._chunks, cursor)
+        if len(self._chunks) <= _FEW:
+            return way
+        first: dict[str, int] = {}
+        for chunk in self._chunks:
+            first.setdefault(on_blanks(chunk.pen), len(first))
+            first.setdefault(chunk.pen, len(first))
+        by_colour = sorted(
+            self._chunks, key=lambda chunk: (first[on_blanks(chunk.pen)], first[chunk.pen])
+        )
+        return min(way, self._sent(by_colour, cursor), key=lambda way: len(way[0]))
+
+    def _sent(self, chunks: list[_Chunk], cursor: tuple[int, int]) -> tuple[str, str | None]:
+        """Return what sends chunks in their order, and the pen after that."""
+        out: list[str] = []
+        pen, at = self._pen, self._cursor
+        width = self.size[0]
+        for x, y, cells, wanted, blanks in chunks:
+            if at != (x, y):
+                out.append(move(at, x, y))
+            if wanted != pen:
+                change, pen = to_draw(pen, wanted, blanks=blanks)
+                out.append(change)
+            text = "".join(cells)
+            if len(text) == len(cells) and _is_single_cell_widths(text):
+                out.append(text)
+            else:
+                _spell(out, x, y, cells)
+                if not is_sure(cells[-1] or cells[-2]):
+                    at = None
+                    continue
+            # Behind the last column, terminals are of two minds about where the cursor is.
+            end = x + len(cells)
+            at = (end, y) if end < width else None
+        out.append(move(at, *cursor))
+        return "".join(out), pen
+
+
+def _spell(out: list[str], x: int, y: int, cells: list[str]) -> None:
+    """Send cells of which some are counted by terminals in their own way."""
+    lost = False
+    for column, cell in enumerate(cells, x):
+        if cell != _BEHIND:
+            if lost:
+                out.append(move(None, column, y))
+            out.append(cell)
+            lost = not is_sure(cell)
 
 
 def _of_layout(update: LayoutUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]:
@@ -203,8 +240,8 @@ def _of_chops(update: ChopsUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]
             yield begin, y, joined
 
 
-def _cells(strips: Iterable[Strip], system: ColorSystem) -> Cells:
-    """Take strips apart into cells."""
+def _cells(strips: Iterable[Strip], system: ColorSystem) -> tuple[list[str], list[str]]:
+    """Take strips apart into cells: characters, and the codes of what each is drawn with."""
     characters: list[str] = []
     pens: list[str] = []
     for strip in strips:

@@ -82,10 +82,29 @@ def on_blanks(codes: str) -> str:
 
 
 @lru_cache(16384)
-def change_of_pen(before: str | None, after: str) -> str:
-    """Return what makes one pen of another; ``None`` is one that is not known."""
-    if before == after:
-        return ""
+def to_draw(before: str | None, wanted: str, *, blanks: bool) -> tuple[str, str]:
+    """Return what changes the pen so that it draws as ``wanted`` does, and the pen after that.
+
+    On blanks it may be any pen whose blanks look the same.
+    """
+    exact = (_change(before, wanted), wanted)
+    look = pen_of(wanted)
+    if not blanks or before is None or look.attributes & _SEEN_ON_BLANKS:
+        return exact
+    old = pen_of(before)
+    left = old.attributes - _SEEN_ON_BLANKS
+    pens = [old._replace(attributes=left, background=look.background)]
+    # A field's cursor has mostly the colour of the text in it: swapping colours is shortest.
+    # Bold and faint text may have another colour than it was given.
+    swapped = old.foreground.startswith("38;2;") and not left & {"1", "2"}
+    if swapped and old.foreground[2:] == look.background[2:]:
+        pens.append(old._replace(attributes=left | {"7"}))
+    ways = [(_change(before, pen.codes), pen.codes) for pen in pens]
+    return min((*ways, exact), key=lambda way: len(way[0]))
+
+
+def _change(before: str | None, after: str) -> str:
+    """Return what makes one pen of another."""
     new = pen_of(after)
     full = f"\x1b[0;{new.codes}m" if new.codes else RESET
     if before is None:
@@ -120,6 +139,8 @@ def move(before: tuple[int, int] | None, x: int, y: int) -> str:
     if was_y == y:
         ways.append("\r" if x == 0 else f"\x1b[{x + 1}G")
         ways.append(_steps(x - was_x, "C", "D"))
+        if 0 < was_x - x < 4:
+            ways.append("\b" * (was_x - x))
     elif was_x == x:
         ways.append(_steps(y - was_y, "B", "A"))
     if x == 0 and 0 < y - was_y < 3:
