@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from rich.cells import _is_single_cell_widths, split_graphemes
+from rich.cells import split_graphemes
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from bifrost_tui.tui.wire_codes import PLAIN, is_sure, move, on_blanks, to_draw
+from bifrost_tui.tui.wire_codes import PLAIN, are_narrow, is_sure, move, on_blanks, to_draw
 
 _BEHIND = ""
 """The second cell of a wide character."""
 _UNKNOWN = "\x00"
 """A cell of which is not known what the terminal shows."""
 
-_BRIDGE = 8
-"""How many cells may stand between two that differ so that they are looked at together."""
+_BRIDGE = 4
+"""How many cells may be sent again: the cursor goes past any number of them in four bytes."""
 
 
 _FEW = 8
@@ -188,7 +188,7 @@ class Wire:
                 change, pen = to_draw(pen, wanted, blanks=blanks)
                 out.append(change)
             text = "".join(cells)
-            if len(text) == len(cells) and _is_single_cell_widths(text):
+            if len(text) == len(cells) and are_narrow(text):
                 out.append(text)
             else:
                 _spell(out, x, y, cells)
@@ -251,7 +251,7 @@ def _cells(strips: Iterable[Strip], system: ColorSystem) -> tuple[list[str], lis
             else:
                 found = style._ansi
                 codes = Strip.render_ansi(style, system) if found is None else found
-            if _is_single_cell_widths(text):
+            if are_narrow(text):
                 characters += text
                 if " " not in text:
                     pens += [codes] * len(text)

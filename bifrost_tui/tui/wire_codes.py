@@ -154,6 +154,17 @@ def _steps(count: int, forth: str, back: str) -> str:
     return f"\x1b[{number if number > 1 else ''}{forth if count > 0 else back}"
 
 
+_narrow = {chr(number) for number in range(0x20, 0x7F)}
+
+
+def are_narrow(text: str) -> bool:
+    """Say whether each character takes one cell, in every terminal."""
+    if _narrow.issuperset(text):
+        return True
+    _narrow.update(one for one in text if is_sure(one) and get_character_cell_size(one) == 1)
+    return _narrow.issuperset(text)
+
+
 @lru_cache(4096)
 def is_sure(cell: str) -> bool:
     """Say whether every terminal goes on by as many cells as are counted here."""
