@@ -244,6 +244,7 @@ def _cells(strips: Iterable[Strip], system: ColorSystem) -> tuple[list[str], lis
     """Take strips apart into cells: characters, and the codes of what each is drawn with."""
     characters: list[str] = []
     pens: list[str] = []
+    before = PLAIN
     for strip in strips:
         for text, style, _control in strip:
             if style is None:
@@ -255,24 +256,29 @@ def _cells(strips: Iterable[Strip], system: ColorSystem) -> tuple[list[str], lis
                 characters += text
                 if " " not in text:
                     pens += [codes] * len(text)
-                    continue
-                blank = on_blanks(codes)
-                if text.isspace():
-                    pens += [blank] * len(text)
                 else:
+                    blank = on_blanks(codes)
                     pens += [blank if one == " " else codes for one in text]
             else:
-                _split(text, codes, characters, pens)
+                _split(text, codes, before, characters, pens)
+            if text:
+                before = codes
     return characters, pens
 
 
-def _split(text: str, codes: str, characters: list[str], pens: list[str]) -> None:
-    """Add a text in which characters are wide, or belong to the one before them."""
+def _split(text: str, codes: str, before: str, characters: list[str], pens: list[str]) -> None:
+    """Add a text in which characters are wide, or belong to the one before them.
+
+    ``before`` is what the text before this one is drawn with.
+    """
     for begin, end, width in split_graphemes(text)[0]:
         if width == 0:
             # It belongs to what is drawn before it; at the edge of a piece there is nothing.
             if characters:
                 at = len(characters) - 1 - (characters[-1] == _BEHIND)
+                if characters[at] == " ":
+                    # It is no blank any more.
+                    pens[at] = before
                 characters[at] += text[begin:end]
             continue
         cell = text[begin:end]
