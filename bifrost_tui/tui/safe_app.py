@@ -101,6 +101,7 @@ class SafeApp(WiredApp[ReturnT]):
 
     def redraw(self) -> None:
         """Draw everything: the terminal was given away and shows nothing of it any more."""
+        self.forget_terminal()
         self.refresh()
 
     def _set_pointer_shape(self, shape: str) -> None:

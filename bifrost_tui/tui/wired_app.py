@@ -129,6 +129,11 @@ class WiredApp(App[ReturnT]):
             driver.draw(f"{SYNC_START}{drawn}{SYNC_END}" if torn else drawn)
         return True
 
+    def forget_terminal(self) -> None:
+        """Take it that the terminal may show anything."""
+        if self._wire is not None:
+            self._wire.forget()
+
     def on_resize(self, event: events.Resize) -> None:
         """Forget what the terminal shows: it may have moved all of it, and back again."""
         if self._wire is not None:

@@ -169,7 +169,7 @@ def test_it_always_looks_as_textual_draws_it(
                 last = make.full()
             case "other":
                 # Something else has written, the cursor's visibility among it.
-                both.feed(make.random.choice(["\x1b[?25h", "\x1b[?25l", "\x1b[41mx\x1b[m"]))
+                both.feed(make.random.choice(["\x1b[?25h", "\x1b[?25l", "\x1b[0;41mx\x1b[m"]))
                 both.wire.forget()
             case _:
                 both.feed("\x1b[H\x1b[mgone")
