@@ -50,7 +50,8 @@ class Wire:
         self._pens: list[list[str]] = []
         self._pen: str | None = None
         self._cursor: tuple[int, int] | None = None
-        self._chunks: list[_Chunk] = []
+        self._runs: list[tuple[int, int, int]] = []
+        """The line, the first cell and the end of what the drawing under way has changed."""
 
     def forget(self) -> None:
         """Take it that the terminal may show anything: its next drawing is sent as a whole."""
@@ -74,10 +75,10 @@ class Wire:
             pieces = _of_chops(update)
         if size != self.size:
             self._resize(*size)
-        self._chunks = []
+        self._runs = []
         for x, y, strips in pieces:
             self._put(x, y, *_cells(strips, system))
-        text, self._pen = self._shortest(cursor)
+        text, self._pen = self._shortest(self._chunks(), cursor)
         self._cursor = cursor
         return text
 
@@ -115,10 +116,10 @@ class Wire:
         for at in differing:
             gap = at - last - 1
             if gap > _BRIDGE or (gap > 0 and not self._bridged(y, last + 1, at)):
-                self._divide(y, start, last + 1)
+                self._runs.append((y, start, last + 1))
                 start = at
             last = at
-        self._divide(y, start, last + 1)
+        self._runs.append((y, start, last + 1))
 
     def _bridged(self, y: int, start: int, end: int) -> bool:
         """Say whether cells that stand there already are shorter than the way around them."""
@@ -133,7 +134,21 @@ class Wire:
             and len("".join(characters).encode()) <= len(move((start, y), end, y))
         )
 
-    def _divide(self, y: int, start: int, end: int) -> None:
+    def _chunks(self) -> list[_Chunk]:
+        """Return what is to be sent, each cell once: pieces of one drawing may overlap."""
+        chunks: list[_Chunk] = []
+        merged: list[tuple[int, int, int]] = []
+        for run in sorted(self._runs):
+            y, start, end = run
+            if merged and merged[-1][0] == y and start <= merged[-1][2]:
+                _, first, before = merged.pop()
+                run = (y, first, max(end, before))  # noqa: PLW2901
+            merged.append(run)
+        for run in merged:
+            self._divide(*run, chunks)
+        return chunks
+
+    def _divide(self, y: int, start: int, end: int, chunks: list[_Chunk]) -> None:
         """Divide cells of one line that are to be sent into chunks of one pen each."""
         characters, pens = self._characters[y], self._pens[y]
         # A wide character is sent with both of its cells.
@@ -156,23 +171,23 @@ class Wire:
             elif blanks and on_blanks(wanted) == blank:
                 pen, blanks = wanted, False
                 continue
-            self._chunks.append(_Chunk(begin, y, characters[begin:at], pen, blanks))
+            chunks.append(_Chunk(begin, y, characters[begin:at], pen, blanks))
             begin, pen = at, wanted
             blank = on_blanks(pen)
             blanks = characters[at] == " "
-        self._chunks.append(_Chunk(begin, y, characters[begin:end], pen, blanks))
+        chunks.append(_Chunk(begin, y, characters[begin:end], pen, blanks))
 
-    def _shortest(self, cursor: tuple[int, int]) -> tuple[str, str | None]:
-        """Return the shorter of two ways to send the chunks, and the pen after it."""
-        way = self._sent(self._chunks, cursor)
-        if len(self._chunks) <= _FEW:
+    def _shortest(self, chunks: list[_Chunk], cursor: tuple[int, int]) -> tuple[str, str | None]:
+        """Return the shorter of two ways to send chunks, and the pen after it."""
+        way = self._sent(chunks, cursor)
+        if len(chunks) <= _FEW:
             return way
         first: dict[str, int] = {}
-        for chunk in self._chunks:
+        for chunk in chunks:
             first.setdefault(on_blanks(chunk.pen), len(first))
             first.setdefault(chunk.pen, len(first))
         by_colour = sorted(
-            self._chunks, key=lambda chunk: (first[on_blanks(chunk.pen)], first[chunk.pen])
+            chunks, key=lambda chunk: (first[on_blanks(chunk.pen)], first[chunk.pen])
         )
         return min(way, self._sent(by_colour, cursor), key=lambda way: len(way[0]))
 

@@ -19,6 +19,8 @@ RESET = "\x1b[m"
 _ON = frozenset({"1", "2", "3", "4", "5", "6", "7", "8", "9", "21", "51", "52", "53"})
 _OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27"}
 """What ends an attribute in every terminal; any other is ended by a reset."""
+_ENDED_TOO = {"21": "24"} | _OFF
+"""What ends an attribute together with another one: bold with faint, a double line with one."""
 _SEEN_ON_BLANKS = frozenset({"4", "5", "6", "7", "8", "9", "21", "51", "52", "53"})
 _FOREGROUND = frozenset(map(str, (*range(30, 38), *range(90, 98))))
 _BACKGROUND = frozenset(map(str, (*range(40, 48), *range(100, 108))))
@@ -115,8 +117,8 @@ def _change(before: str | None, after: str) -> str:
     if any(name not in _OFF for name in gone) or any(was and not now for was, now in colours):
         return full
     ended = {_OFF[name] for name in gone}
-    # Bold and faint are ended together: what stays of them is begun anew.
-    kept = {name for name in new.attributes & old.attributes if _OFF.get(name) in ended}
+    # What was ended with another one is begun anew.
+    kept = {name for name in new.attributes & old.attributes if _ENDED_TOO.get(name) in ended}
     begun = (new.attributes - old.attributes) | kept
     changed = [now for was, now in colours if was != now]
     parts = [*sorted(ended), *sorted(begun, key=int), *changed]

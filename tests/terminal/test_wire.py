@@ -45,8 +45,10 @@ CHARACTERS = [*"aab   •─é", "世", "界", "한", "、", "🙂", "e\u0301", 
 class Maker:
     """Makes drawings at random: the same ones for the same number."""
 
-    def __init__(self, seed: int, width: int, height: int) -> None:
+    def __init__(self, seed: int, width: int, height: int, system: ColorSystem) -> None:
         self.random = Random(seed)
+        # Styles keep their codes, and caches keep styles that are equal.
+        self.kind = {"colours": system.name}
         self.width, self.height = width, height
         # Few styles, so that cells are the same by chance.
         self.styles = [None, *(self.style() for _ in range(3))]
@@ -54,7 +56,7 @@ class Maker:
     def style(self) -> Style:
         front, back = self.random.choices(COLOURS, k=2)
         flags = self.random.sample(FLAGS, self.random.choice((0, 0, 1, 2)))
-        return Style(color=front, bgcolor=back, **dict.fromkeys(flags, True))
+        return Style(color=front, bgcolor=back, meta=self.kind, **dict.fromkeys(flags, True))
 
     def strip(self, width: int) -> Strip:
         """Make a strip of just so many cells."""
@@ -146,7 +148,7 @@ def test_it_always_looks_as_textual_draws_it(
     size: tuple[int, int], system: ColorSystem, seed: int, steps: list[str]
 ) -> None:
     both = Both(*size, system)
-    make = Maker(seed, *size)
+    make = Maker(seed, *size, system)
     last: Update = make.full()
     for step in steps:
         match step:
