@@ -31,6 +31,7 @@ class Start:
     organization: str | None = None
     theme: str | None = None
     no_mouse: bool = False
+    no_wire: bool = False
     cleared: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables that were taken out of the environment before anything read them."""
     origin: Origin = field(default_factory=Origin)

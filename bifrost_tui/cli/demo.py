@@ -71,6 +71,7 @@ def demo(ctx: click.Context, configs: int | None, keep: Path | None) -> int:
                 organization=start.organization,
                 theme=start.theme,
                 no_mouse=start.no_mouse,
+                no_wire=start.no_wire,
                 settings=settings,
             )
     if keep is not None:

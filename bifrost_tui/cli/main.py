@@ -148,6 +148,7 @@ def _tell_usage(error: click.UsageError) -> None:
 )
 @click.option("--theme", type=click.Choice(THEMES), help="The screens' colours.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option("--no-wire", is_flag=True, help="Send whole regions, not only cells that changed.")
 @click.option(
     "--actor",
     metavar="NAME",
@@ -165,6 +166,7 @@ def program(
     organization: str | None,
     theme: str | None,
     no_mouse: bool,
+    no_wire: bool,
     actor: str | None,  # noqa: ARG001  # these two are taken before, by Program.invoke
     folder: str | None,  # noqa: ARG001
 ) -> int | None:
@@ -180,6 +182,7 @@ def program(
         organization=organization or before.organization,
         theme=theme or before.theme,
         no_mouse=no_mouse or before.no_mouse,
+        no_wire=no_wire or before.no_wire,
     )
     if ctx.invoked_subcommand is None:
         if start.origin.asked:
@@ -193,11 +196,12 @@ def program(
             organization=start.organization,
             theme=start.theme,
             no_mouse=start.no_mouse,
+            no_wire=start.no_wire,
         )
-    if ctx.invoked_subcommand != "demo" and (organization or theme or no_mouse):
+    if ctx.invoked_subcommand != "demo" and (organization or theme or no_mouse or no_wire):
         raise click.UsageError(
-            "--org, --theme and --no-mouse before a command are for the screens; give --org after"
-            f" the command: {PROGRAM} {ctx.invoked_subcommand} ... --org NAME",
+            "--org, --theme, --no-mouse and --no-wire before a command are for the screens; give"
+            f" --org after the command: {PROGRAM} {ctx.invoked_subcommand} ... --org NAME",
             ctx,
         )
     return None

@@ -29,6 +29,7 @@ def open_screens(
     organization: str | None = None,
     theme: str | None = None,
     no_mouse: bool = False,
+    no_wire: bool = False,
     settings: Settings | None = None,
 ) -> int:
     """Open the screens and return their exit code.
@@ -51,4 +52,5 @@ def open_screens(
         this_access(origin),
         organization=organization,
         mouse=mouse_wanted(os.environ, no_mouse),
+        wire=not no_wire,
     )

@@ -354,6 +354,7 @@ def run(
     *,
     organization: str | None = None,
     mouse: bool = True,
+    wire: bool = True,
     clock: Clock = utc_now,
 ) -> int:
     """Run the screens until their user leaves, and return the exit code of the process."""
@@ -361,7 +362,7 @@ def run(
     gc.disable()
     app = BifrostApp(settings, access, organization=organization, clock=clock)
     try:
-        code = run_app(app, mouse=mouse)
+        code = run_app(app, mouse=mouse, wire=wire)
     finally:
         gc.enable()
         app.close_database()

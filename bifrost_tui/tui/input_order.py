@@ -14,7 +14,8 @@ from textual import events
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
-from bifrost_tui.tui.safe_app import ReturnT, SafeApp
+from bifrost_tui.tui.safe_app import SafeApp
+from bifrost_tui.tui.wired_app import ReturnT
 
 _GLANCE = 0.25
 """Seconds between two looks at a key that others wait behind."""

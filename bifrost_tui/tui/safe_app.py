@@ -20,11 +20,11 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import RenderableType
 from textual import constants
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -38,8 +38,7 @@ from textual.worker import WorkerFailed
 from bifrost_tui.display import visible_lines
 from bifrost_tui.terminal import failure, install_hooks
 from bifrost_tui.tui.safe_driver import ControlFilter, SafeDriver
-
-ReturnT = TypeVar("ReturnT")
+from bifrost_tui.tui.wired_app import ReturnT, WiredApp
 
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _HANDLED = (*_ENDING, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
@@ -60,7 +59,7 @@ vars(constants).update(
 )
 
 
-class SafeApp(App[ReturnT]):
+class SafeApp(WiredApp[ReturnT]):
     """An app that ends safely, copies nothing, takes no pictures and sends little over the line."""
 
     ALLOW_SELECT = False
@@ -105,6 +104,7 @@ class SafeApp(App[ReturnT]):
 
     def redraw(self) -> None:
         """Draw everything: the terminal was given away and shows nothing of it any more."""
+        self.forget_terminal()
         self.refresh()
 
     def _set_pointer_shape(self, shape: str) -> None:
@@ -294,13 +294,16 @@ class SafeApp(App[ReturnT]):
         return self._return_code or int(self._crash is not None or self._task_failed)
 
 
-def run_app(app: SafeApp[Any], *, mouse: bool) -> int:
+def run_app(app: SafeApp[Any], *, mouse: bool, wire: bool = True) -> int:
     """Run ``app`` and return the exit code of the process.
+
+    Without ``wire``, Textual draws by itself: whole regions, whatever stands there already.
 
     0 is a normal end, 1 a failure, 128 and the signal's number an end by a signal: 143 for SIGTERM,
     129 for SIGHUP and for a terminal that has gone.
     """
     install_hooks(app.note)
+    app._wire_wanted = wire
     # Nobody reads logs here, and records quote messages of exceptions.
     logging.disable(logging.CRITICAL)
     before = {number: signal.getsignal(number) for number in _HANDLED}

@@ -23,6 +23,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from rich.segment import Segment
 from textual import constants, events
+from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.color import Color
@@ -39,6 +40,8 @@ _POLL = 0.1
 # sits behind something slower (a serial line, an old tmux) sets ESCDELAY, in milliseconds.
 if "ESCDELAY" not in os.environ:
     vars(constants).update(ESCAPE_DELAY=0.05)
+
+_INVISIBLE = frozenset({"\a", SYNC_START, SYNC_END})
 
 _PASTE_START = "\x1b[200~"
 _PASTE_END = "\x1b[201~"
@@ -176,9 +179,17 @@ class SafeDriver(LinuxDriver):
         self._file = cast("Any", _Output(self._output, self._lost))
         self._drawing = False
         self._continued = False
+        self.other_writes = 0
+        """Goes up with all that is written but drawings and what changes nothing on the screen."""
 
     def write(self, data: str) -> None:
         """Write to the terminal while it is ours."""
+        if data not in _INVISIBLE:
+            self.other_writes += 1
+        self.draw(data)
+
+    def draw(self, data: str) -> None:
+        """Write what changes the screen from what it was to what it is, while it is ours."""
         if self._writer_thread is not None:
             super().write(data)
 

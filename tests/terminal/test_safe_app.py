@@ -761,6 +761,7 @@ PRIVATE: list[tuple[type[Any], str]] = [
     (App, "_fatal_error"),
     (App, "_print_error_renderables"),
     (App, "_register"),
+    (App, "_display"),
     (App, "_set_pointer_shape"),
     (App, "_exception_event"),
     (MessagePump, "_close_messages_no_wait"),

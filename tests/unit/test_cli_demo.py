@@ -55,13 +55,10 @@ def test_the_demo_is_thrown_away(
     monkeypatch.setenv("BIFROST_SECRET_KEY", "x")
     monkeypatch.setenv("BIFROST_DATABASE_URL", "mysql://elsewhere")
     monkeypatch.setenv("BIFROST_THEME", "light")
-    ran = fresh("--no-mouse", "--theme", "terminal", "--org", "Acme Dental", "demo")
+    ran = fresh("--no-mouse", "--no-wire", "--theme", "terminal", "--org", "Acme Dental", "demo")
     [given] = screens
-    assert (given["organization"], given["theme"], given["no_mouse"]) == (
-        "Acme Dental",
-        "terminal",
-        True,
-    )
+    assert (given["organization"], given["theme"]) == ("Acme Dental", "terminal")
+    assert (given["no_mouse"], given["no_wire"]) == (True, True)
     assert given["settings"].theme == "light"
     assert ran.out == ""
     assert list(fresh.home.iterdir()) == []

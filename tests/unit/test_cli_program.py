@@ -142,10 +142,10 @@ def test_the_screens_are_given_what_was_asked_for(
     for name in ("SSH_CONNECTION", "SSH_TTY"):
         monkeypatch.delenv(name, raising=False)
     cli(code=7)
-    cli("--org", "Acme", "--theme", "light", "--no-mouse", code=7)
+    cli("--org", "Acme", "--theme", "light", "--no-mouse", "--no-wire", code=7)
     assert given == [
-        ("dark", "alice", {"organization": None, "mouse": True}),
-        ("light", "alice", {"organization": "Acme", "mouse": False}),
+        ("dark", "alice", {"organization": None, "mouse": True, "wire": True}),
+        ("light", "alice", {"organization": "Acme", "mouse": False, "wire": False}),
     ]
 
 

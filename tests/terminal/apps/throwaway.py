@@ -213,7 +213,7 @@ class Throwaway(SafeApp[None]):
             case "stuck":
                 wait_for_ever()
             case "flood":
-                self.set_interval(0.001, lambda: self.refresh(layout=True))
+                self.set_interval(0.001, self.redraw)
             case "modal":
                 self.push_screen(Modal())
 
