@@ -12,7 +12,7 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import AccessDeniedError, BifrostError, NotFoundError
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.locking import LockingApp
-from bifrost_tui.tui.safe_app import ReturnT
+from bifrost_tui.tui.wired_app import ReturnT
 
 if TYPE_CHECKING:
     from bifrost_tui.store.live import Changes, SqliteWatch

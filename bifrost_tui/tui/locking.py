@@ -18,7 +18,7 @@ from textual.notifications import SeverityLevel
 
 from bifrost_tui.clock import uptime
 from bifrost_tui.tui.input_order import OrderedApp
-from bifrost_tui.tui.safe_app import ReturnT
+from bifrost_tui.tui.wired_app import ReturnT
 
 if TYPE_CHECKING:
     from textual.timer import Timer
