@@ -30,7 +30,7 @@ from bifrost_tui.settings import THEMES
 _COMMANDS = {
     "orgs": "Organizations: list, add, rename, archive, restore.",
     "configs": "Configs and secrets: list, get, set, rotate, rename, delete.",
-    "members": "Members: list, add, role, remove, left, authorize.",
+    "members": "Members: list, add, role, remove, left, authorize, forget-passphrase.",
     "audit": "The audit log: list, show, export, verify, head.",
     "run": "Run a command with an organization's values in its environment.",
     "workflow": "Workflows: run one of a Python file for an organization.",

@@ -269,4 +269,17 @@ def left(actor: str | None, as_json: bool) -> None:
         say("Nothing that somebody who left could read is left as it was.")
 
 
+@members.command("forget-passphrase", example="bifrost-tui members forget-passphrase bob")
+@actor_argument
+def forget_passphrase(actor: str) -> None:
+    """Take the passphrase of an actor's lock away, who does not know it any more.
+
+    Their screens open with Enter then, until they set another one. Owners and admins of all
+    organizations may do it; for an owner, owners.
+    """
+    with opened() as session:
+        session.repository.presence.forget(session.access, actor)
+    say(f"{actor} has no passphrase any more.")
+
+
 members.add_command(authorize)

@@ -12,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bifrost_tui.store.access import Role
+from bifrost_tui.store.live import Changes
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ALL_SCOPES, Waiting
@@ -297,6 +298,19 @@ async def test_a_role_that_is_taken_away_takes_the_list_with_it(world: World) ->
         await press(pilot, "f5")
         assert shown(pilot) == []
         assert "that takes an owner or an admin" in status(pilot)
+
+
+async def test_what_others_change_shows_and_the_cursor_stays(world: World) -> None:
+    async with running(world) as pilot:
+        await go_to_member(pilot, "dave")
+        repository = world.repository
+        repository.members.add(ALICE, world.scope(ACME), "anton", Role.MEMBER)
+        members(pilot).data_changed(Changes(members=True))
+        await settled(pilot)
+        assert shown(pilot)[3] == "anton member Acme Dental"
+        current = members(pilot).table.current
+        assert current is not None
+        assert current.actor == "dave"
 
 
 async def test_a_hostile_name_is_shown_and_not_obeyed(world: World) -> None:

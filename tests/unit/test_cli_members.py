@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bifrost_tui.store.access import Role
+from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.terminal import actor_name
 from tests.support import ALICE, BOB, events, listed, planted, secret
 from tests.unit.cli_support import Cli, act_as, database_file, opened
@@ -173,3 +174,14 @@ def test_a_membership_beside_another_takes_nothing_along(cli: Cli, acme: None) -
     assert "bob stays a member there by another membership; no secret goes." in ran.err
     cli("members", "remove", "bob", "--org", "Acme", "--yes")
     assert standing(cli)[1] == ("bob", Role.ADMIN.value, None)
+
+
+def test_a_passphrase_that_was_forgotten(cli: Cli, acme: None) -> None:
+    with opened() as repository:
+        repository.presence.set(BOB, EnteredSecret(PLANTED[0]))
+    cli.secrets.append(PLANTED[0])
+    ran = cli("members", "forget-passphrase", "bob")
+    assert ran.err == "bob has no passphrase any more.\n"
+    assert events(database_file())[-1][0] == "presence.forget"
+    assert "bob has no passphrase." in cli("members", "forget-passphrase", "bob", code=1).err
+    assert "lock clear" in cli("members", "forget-passphrase", "alice", code=1).err

@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from bifrost_tui.display import counted
 from bifrost_tui.errors import BifrostError, InvalidInputError
 from bifrost_tui.store.audit_filters import NO_AUDIT_FILTER, parse_audit_filter
+from bifrost_tui.store.live import Changes
 from bifrost_tui.store.views import AuditDetails, Scope
 from bifrost_tui.tui.audit_cells import COLUMNS, cell, filter_for
 from bifrost_tui.tui.audit_source import AuditSource
@@ -112,6 +113,13 @@ class AuditScreen(DataScreen[None]):
     def reload(self) -> None:
         """Read the list again, from its newest event on."""
         self._list(self.filter_bar.text)
+
+    def data_changed(self, changes: Changes) -> None:
+        """Read the log again where its newest event is looked at; else say that there is more."""
+        if self.table.cursor == 0:
+            self.reload()
+        else:
+            self.say("There are newer events: f5 shows them.")
 
     def _list(self, text: str) -> None:
         try:

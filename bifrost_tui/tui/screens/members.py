@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import getters, on
@@ -27,6 +27,9 @@ from bifrost_tui.tui.queueing import queue_waiting
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.live import Changes
 
 _COLUMNS = (
     Column("actor", "Actor", 20, grow=3, max_width=48),
@@ -114,12 +117,20 @@ class MembersScreen(DataScreen[None]):
 
     def reload(self, actor: str | None = None) -> None:
         """Read the list again; the cursor stays on its member, or goes to ``actor``."""
-        members, access, scope = self.repository.members, self.access, self._scope
+        self.ask(self._question, partial(self._show, actor=actor), problem=self._refused)
 
-        def question() -> _Found:
-            return members.list(access, scope), members.left(access)
+    def _question(self) -> _Found:
+        members, access = self.repository.members, self.access
+        return members.list(access, self._scope), members.left(access)
 
-        self.ask(question, partial(self._show, actor=actor), problem=self._refused)
+    def data_changed(self, changes: Changes) -> None:
+        """Read the list again; what is the same is not drawn again."""
+
+        def changed(found: _Found) -> None:
+            if found != (self._all, self._left):
+                self._show(found)
+
+        self.ask(self._question, changed, problem=self._refused)
 
     def _refused(self, error: BifrostError) -> None:
         if isinstance(error, (AccessDeniedError, OrganizationNotFoundError)):
