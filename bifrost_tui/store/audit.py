@@ -54,7 +54,7 @@ CHANGES = (
 
 _START = "0" * 64
 _CHUNK = 1000
-_KNOWN = 5_000
+_KNOWN = 50_000
 """As many texts are kept as they are hashed."""
 _MOMENT = len("2026-03-01 09:30:00.000000")
 _FIELDS = (
@@ -287,7 +287,7 @@ class _Encoder:
         sequence, at, actor, source, action, scope, name, key, outcome, details, _ = row
         if type(at) is str and len(at) == _MOMENT and at[10] == " ":
             # SQLite's text of a moment needs no reading.
-            at = _quoted(f"{at[:10]}T{at[11:]}+00:00")
+            at = f'"{at[:10]}T{at[11:]}+00:00"'
         else:
             at = _moment(at)
         json = self._quoted
