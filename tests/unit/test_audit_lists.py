@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event as engine_event
 
+from bifrost_tui.crypto.cipher import DatabaseRoot
+from bifrost_tui.crypto.derivation import derive
 from bifrost_tui.errors import (
     AccessDeniedError,
     BifrostError,
@@ -465,6 +469,13 @@ def test_the_bytes_that_are_hashed_are_those_of_plain_json(
         values = [sequence, given_at, *texts, details, "hash"]
         assert _Encoder()(values) == plainly
         assert _bytes(dict(zip(_FIELDS, values, strict=True))) == plainly
+
+
+@given(secret=st.binary(min_size=32, max_size=32), event=st.binary(max_size=300))
+def test_the_chain_is_hmac_sha256(secret: bytes, event: bytes) -> None:
+    previous = "0f" * 32
+    expected = hmac.new(derive(secret, "audit chain"), previous.encode() + b"\n" + event, sha256)
+    assert DatabaseRoot(secret).link(previous, event) == expected.hexdigest()
 
 
 def test_many_texts_do_not_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
