@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bifrost_tui.cli.base import FOUND, Group
-from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.completing import (
+    complete_log_action,
+    complete_log_actor,
+    complete_organization,
+)
 from bifrost_tui.cli.exporting import progress, written
 from bifrost_tui.cli.options import json_option
 from bifrost_tui.cli.output import (
@@ -59,8 +63,19 @@ def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Only what was done in an organization.",
     )
     @click.option("--global", "is_global", is_flag=True, help="Only what was done in global.")
-    @click.option("--by", "actor", metavar="NAME", help="Only what one actor did.")
-    @click.option("--action", metavar="NAME", help="Only one action, or several: 'config.*'.")
+    @click.option(
+        "--by",
+        "actor",
+        metavar="NAME",
+        shell_complete=complete_log_actor,
+        help="Only what one actor did.",
+    )
+    @click.option(
+        "--action",
+        metavar="NAME",
+        shell_complete=complete_log_action,
+        help="Only one action, or several: 'config.*'.",
+    )
     @click.option("--key", metavar="KEY", help="Only one key, or several: 'stripe*'.")
     @click.option(
         "--outcome",

@@ -60,6 +60,24 @@ def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -
     return _offered(ctx, keys)
 
 
+def complete_log_actor(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer who stands in the log, to whom the log is open."""
+    return _offered(lambda session: _told(session, "actors", incomplete))
+
+
+def complete_log_action(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the actions that stand in the log, to whom it is open."""
+    return _offered(lambda session: _told(session, "actions", incomplete))
+
+
+def _told(session: Session, what: str, begun: str) -> list[str]:
+    log = session.repository.log
+    if not log.may_list(session.access):
+        return []
+    names: tuple[str, ...] = getattr(log, what)(session.access)
+    return [_typed(name) for name in names if name.startswith(begun)][:_OFFERED]
+
+
 def _scope(session: Session, ctx: click.Context) -> Scope | None:
     """Return the scope of the options, if it is in the list of what the actor sees."""
     from bifrost_tui.store.context import folded_name

@@ -54,8 +54,6 @@ CHANGES = (
 
 _START = "0" * 64
 _CHUNK = 1000
-_KNOWN = 5_000
-"""As many texts are kept as they are hashed."""
 _MOMENT = len("2026-03-01 09:30:00.000000")
 _FIELDS = (
     *("sequence", "at", "actor", "source", "action", "organization_id", "organization", "key"),
@@ -85,6 +83,7 @@ _EVENTS = Quick(
 )
 _encoded = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _quoted = json.encoder.encode_basestring_ascii
+_NULL = "null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class AuditChain:
                 "outcome": told.outcome,
                 "details": _encoded(told.details or {}),
             }
-            chain_hash = self._root.link(chain_hash, _bytes(row))
+            chain_hash = self._root.link(chain_hash, _bytes([*row.values(), None]))
             _INSERT.run(connection, {**row, "chain_hash": chain_hash})
         return now
 
@@ -149,7 +148,7 @@ class AuditChain:
         """
         total = self._count() if progress else 0
         checked, previous = 0, _START
-        limit, link, encoded = _CHUNK, self._root.link, _Encoder()
+        limit, link = _CHUNK, self._root.link
         while True:
             chunk = self._chunk(checked, limit, interrupt)
             if chunk is None and limit > 1:
@@ -161,7 +160,7 @@ class AuditChain:
                 if row[0] != checked + 1:
                     return _report(checked, previous, "it is missing")
                 try:
-                    expected = link(previous, encoded(row))
+                    expected = link(previous, _bytes(row))
                 except (AttributeError, TypeError, ValueError):
                     expected = ""  # it holds what no event can
                 if row[-1] != expected:
@@ -257,44 +256,23 @@ def _sequence(row: Row[Any]) -> int:
     return int(row.sequence)
 
 
-def _bytes(row: Mapping[str, Any]) -> bytes:
-    """Return an event as the bytes that are hashed: the same on every engine."""
-    return _Encoder()((*(row[name] for name in _FIELDS[:-1]), None))
+def _bytes(row: Sequence[Any]) -> bytes:
+    """Return an event as the bytes that are hashed: a JSON array in ASCII, without blanks.
 
-
-class _Quoted(dict[str | None, str]):
-    """Texts as JSON: most of those in a log have been written before."""
-
-    def __missing__(self, text: str | None) -> str:
-        if len(self) > _KNOWN:
-            self.clear()
-        found = self[text] = "null" if text is None else _quoted(text)
-        return found
-
-
-class _Encoder:
-    """Makes the bytes that are hashed of events: JSON arrays in ASCII, without blanks.
-
-    Written by hand, for a walk over a million of them.
+    The same on every engine. Written by hand, for a walk over a million of them; what follows the
+    fields is left out.
     """
-
-    __slots__ = ("_quoted",)
-
-    def __init__(self) -> None:
-        self._quoted = _Quoted()
-
-    def __call__(self, row: Sequence[Any]) -> bytes:
-        sequence, at, actor, source, action, scope, name, key, outcome, details, _ = row
-        if type(at) is str and len(at) == _MOMENT and at[10] == " ":
-            # SQLite's text of a moment needs no reading.
-            at = _quoted(f"{at[:10]}T{at[11:]}+00:00")
-        else:
-            at = _moment(at)
-        json = self._quoted
-        return (
-            f"[{sequence},{at},{json[actor]},{json[source]},{json[action]},{json[scope]},"
-            f"{json[name]},{json[key]},{json[outcome]},{_quoted(details)}]"
-        ).encode("ascii")
+    sequence, at, actor, source, action, scope, name, key, outcome, details, _ = row
+    if type(at) is str and len(at) == _MOMENT and at[10] == " ":
+        # SQLite's text of a moment needs no reading.
+        at = f'"{at[:10]}T{at[11:]}+00:00"'
+    else:
+        at = _moment(at)
+    return (
+        f"[{sequence},{at},{_quoted(actor)},{_quoted(source)},{_quoted(action)},"
+        f"{_NULL if scope is None else _quoted(scope)},{_NULL if name is None else _quoted(name)},"
+        f"{_NULL if key is None else _quoted(key)},{_quoted(outcome)},{_quoted(details)}]"
+    ).encode("ascii")
 
 
 def _moment(at: Any) -> str:

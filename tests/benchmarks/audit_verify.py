@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from bifrost_tui.clock import utc_now
 from bifrost_tui.settings import load_settings
-from bifrost_tui.store.audit import _FIELDS, _START, Event, _Encoder
+from bifrost_tui.store.audit import _START, Event, _bytes
 from bifrost_tui.store.audit_filters import NO_AUDIT_FILTER, AuditFilter
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.repository import Repository
@@ -90,11 +90,10 @@ def _fill(repository: Repository, number: int) -> None:
 
 def _texts(repository: Repository) -> list[bytes]:
     """Return the bytes that are hashed of each event."""
-    encoder, chain = _Encoder(), repository._context.chain
+    chain = repository._context.chain
     found: list[bytes] = []
     while rows := chain._chunk(len(found), _CHUNK, None):
-        assert len(rows[0]) == len(_FIELDS)
-        found += map(encoder, rows)
+        found += map(_bytes, rows)
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event as engine_event
 
+from bifrost_tui.crypto.cipher import DatabaseRoot
+from bifrost_tui.crypto.derivation import derive
 from bifrost_tui.errors import (
     AccessDeniedError,
     BifrostError,
@@ -26,7 +30,7 @@ from bifrost_tui.errors import (
 )
 from bifrost_tui.store import audit_reading
 from bifrost_tui.store.access import Role
-from bifrost_tui.store.audit import _FIELDS, Event, _bytes, _Encoder
+from bifrost_tui.store.audit import Event, _bytes
 from bifrost_tui.store.audit_filters import (
     NO_AUDIT_FILTER,
     AuditFilter,
@@ -451,28 +455,24 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 @given(
     sequence=st.integers(1, 2**60),
     at=st.datetimes(min_value=datetime(1000, 1, 1)),  # noqa: DTZ001
-    texts=st.lists(st.none() | TEXTS, min_size=7, max_size=7),
-    details=TEXTS,
+    texts=st.tuples(TEXTS, TEXTS, TEXTS, *[st.none() | TEXTS] * 3, TEXTS, TEXTS),
 )
 def test_the_bytes_that_are_hashed_are_those_of_plain_json(
-    sequence: int, at: datetime, texts: list[str | None], details: str
+    sequence: int, at: datetime, texts: tuple[str | None, ...]
 ) -> None:
     """Logs of every age verify: what is written by hand is what the JSON library writes."""
     moment = at.replace(tzinfo=UTC).isoformat(timespec="microseconds")
-    plainly = json.dumps([sequence, moment, *texts, details], separators=(",", ":")).encode()
+    plainly = json.dumps([sequence, moment, *texts], separators=(",", ":")).encode()
     stored = at.isoformat(sep=" ", timespec="microseconds")
     for given_at in (stored, at.isoformat(), at.replace(tzinfo=UTC)):
-        values = [sequence, given_at, *texts, details, "hash"]
-        assert _Encoder()(values) == plainly
-        assert _bytes(dict(zip(_FIELDS, values, strict=True))) == plainly
+        assert _bytes([sequence, given_at, *texts, "hash"]) == plainly
 
 
-def test_many_texts_do_not_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bifrost_tui.store.audit._KNOWN", 5)
-    encoder = _Encoder()
-    for number in range(100):
-        encoder((1, START, f"actor{number}", *["x"] * 6, "{}", ""))
-    assert len(encoder._quoted) <= 6
+@given(secret=st.binary(min_size=32, max_size=32), event=st.binary(max_size=300))
+def test_the_chain_is_hmac_sha256(secret: bytes, event: bytes) -> None:
+    previous = "0f" * 32
+    expected = hmac.new(derive(secret, "audit chain"), previous.encode() + b"\n" + event, sha256)
+    assert DatabaseRoot(secret).link(previous, event) == expected.hexdigest()
 
 
 # Along indexes

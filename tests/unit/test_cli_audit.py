@@ -13,8 +13,9 @@ import pytest
 from bifrost_tui.cli import exporting
 from bifrost_tui.cli.output import OutputError
 from bifrost_tui.store.access import Role
-from tests.support import ALICE, add_member, by_hand, planted
+from tests.support import ALICE, add_member, by_hand, events, planted
 from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened, run_process
+from tests.unit.test_cli_completion import offered
 
 
 @pytest.fixture
@@ -126,6 +127,17 @@ def test_an_admin_sees_the_log_of_the_organization_and_a_member_none(
     assert told("key", "status", code=1).err.startswith("bifrost-tui: dora may not see which")
     doctor = told("doctor", "--json", code=3).json
     assert [finding["check"] for finding in doctor if finding["level"] == "note"] == ["audit"]
+
+
+def test_tab_offers_who_and_what_stands_in_the_log(
+    told: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(events(database_file()))
+    assert "config.delete" in offered("audit list --action config")
+    assert offered("audit list --by al") == ["alice"]
+    act_as(monkeypatch, "dora")
+    assert offered("audit list --by al") == []
+    assert len(events(database_file())) == before
 
 
 # Export
