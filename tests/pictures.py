@@ -54,8 +54,8 @@ PICTURES = (
     Picture("add", (*_ACME, "a", *"new_relic_key", "tab", *["right"] * 4, "tab")),
     Picture("delete", (*_ACME, "slash", *"stripe_api", "enter", "d")),
     Picture("across", ("K", *"stripe_webhook_secret", "enter", "down")),
-    Picture("members", (*_ACME, "m")),
-    Picture("remove", (*_ACME, "m", "G", "d")),
+    Picture("members", ("m",)),
+    Picture("remove", ("m", "j", "d")),
     Picture("audit", (*_ACME, "l")),
     Picture("light", _ACME, theme="light"),
     # Last: it rotates.

@@ -17,7 +17,7 @@ COLUMNS = (
     Column("actor", "Actor", 8, grow=1, max_width=20),
     Column("action", "Action", 18, grow=1, max_width=24),
     Column("organization", "Organization", 12, grow=2, max_width=36, drop=2),
-    Column("key", "Key", 14, grow=3, max_width=40),
+    Column("key", "Key", 24, grow=3, max_width=40),
     Column("outcome", "Outcome", 9),
     Column("source", "From", 14, drop=1),
 )

@@ -14,7 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import audit_verify, filtering, lifecycle, reading, scale, scrubbing, start
+from tests.benchmarks import (
+    audit_verify,
+    filtering,
+    lifecycle,
+    reading,
+    roles,
+    scale,
+    scrubbing,
+    start,
+)
 from tests.benchmarks.support import Plan, Result, compile_all, say
 
 _GROUPS = {
@@ -25,6 +34,7 @@ _GROUPS = {
     "read": reading,
     "scrub": scrubbing,
     "audit": audit_verify,
+    "roles": roles,
 }
 
 
