@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from bifrost_tui.errors import AccessDeniedError
-from bifrost_tui.store.dialects import among
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, member
 from bifrost_tui.store.views import Role
@@ -29,7 +30,6 @@ EVERYWHERE = "all"
 """The ``scope_id`` of a membership that counts in every organization and in global."""
 
 
-_NAMES = [role.value for role in Role]
 _RANK = {Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
@@ -37,6 +37,9 @@ _RANK = {Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 _ROLES = select(member.c.role).where(
     member.c.actor == bindparam("actor"),
     member.c.scope_id.in_(bindparam("scopes", expanding=True)),
+)
+_MEMBERSHIPS = Quick(
+    select(member.c.scope_id, member.c.role).where(member.c.actor == bindparam("actor"))
 )
 
 
@@ -56,15 +59,14 @@ def highest(roles: Iterable[str]) -> Role | None:
     return max(known, key=_RANK.__getitem__, default=None)
 
 
-def _is_member(access: Access) -> ColumnElement[bool]:
-    """Return what finds an actor's memberships; a role that nobody knows gives no right."""
-    return and_(member.c.actor == access.actor, among(member.c.role, _NAMES))
-
-
 def seen_scopes(connection: Connection, access: Access) -> frozenset[str] | None:
     """Return the ids of the scopes that an actor may see; ``None`` means every one."""
-    found = frozenset(connection.scalars(select(member.c.scope_id).where(_is_member(access))))
-    return None if EVERYWHERE in found else found
+    known = {row.scope_id for row in _memberships(connection, access) if row.role in _RANK}
+    return None if EVERYWHERE in known else frozenset(known)
+
+
+def _memberships(connection: Connection, access: Access) -> list[Any]:
+    return _MEMBERSHIPS.rows(connection, {"actor": access.actor})
 
 
 def managed_scopes(connection: Connection, access: Access) -> frozenset[str] | None:
@@ -72,9 +74,7 @@ def managed_scopes(connection: Connection, access: Access) -> frozenset[str] | N
 
     ``None`` means every scope, and what belongs to none.
     """
-    found = connection.execute(
-        select(member.c.scope_id, member.c.role).where(_is_member(access))
-    ).all()
+    found = _memberships(connection, access)
     managed = {row.scope_id for row in found if may_manage(highest([row.role]))}
     return None if EVERYWHERE in managed else frozenset(managed)
 
