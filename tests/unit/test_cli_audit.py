@@ -278,9 +278,13 @@ def test_progress_is_drawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
             with exporting.progress("Checking") as step:
                 for done in (0, 500, 500, 1000):
                     step(done, 1000)
-            drawn = os.read(master, 10_000).decode()
+            written = b""
+            # A terminal gives in parts what was written into it.
+            while not written.endswith(b"\x1b[K"):
+                written += os.read(master, 10_000)
     finally:
         os.close(master)
+    drawn = written.decode()
     assert drawn.count("Checking") == 3
     assert f"{'#' * 15}{'.' * 15}   50 %  500 of 1,000" in drawn
     assert drawn.endswith("\r\x1b[K")
