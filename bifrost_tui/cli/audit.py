@@ -16,7 +16,7 @@ from bifrost_tui.cli.completing import (
     complete_log_actor,
     complete_organization,
 )
-from bifrost_tui.cli.exporting import progress, written
+from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.options import json_option
 from bifrost_tui.cli.output import (
     complain,
@@ -242,7 +242,7 @@ def fact_text(value: Any) -> str:
     example="bifrost-tui audit export audit.jsonl\n"
     "bifrost-tui audit export - --org Acme --since 30d | gzip > acme.jsonl.gz",
 )
-@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("file", metavar="FILE")
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @filtered
 def export(wanted: Callable[[Session], AuditFilter], file: str, force: bool) -> None:
@@ -251,7 +251,8 @@ def export(wanted: Callable[[Session], AuditFilter], file: str, force: bool) -> 
     The file is made with mode 0600, whole or not at all. Each line has the event's hash of the
     chain. That there was an export is an event too; it is not in the export.
     """
-    with written(file, force=force) as write, opened() as session:
+    target = host_file(file, "audit")
+    with written(target, force=force) as write, opened() as session:
         total, events = session.repository.log.export(session.access, wanted(session))
         lines = (f"{json_text(exported_object(view))}\n".encode() for view in events)
         with progress("Exporting") as step:

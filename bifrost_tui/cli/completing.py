@@ -60,14 +60,14 @@ def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -
     return _offered(ctx, keys)
 
 
-def complete_log_actor(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def complete_log_actor(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Offer who stands in the log, to whom the log is open."""
-    return _offered(lambda session: _told(session, "actors", incomplete))
+    return _offered(ctx, lambda session: _told(session, "actors", incomplete))
 
 
-def complete_log_action(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def complete_log_action(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the actions that stand in the log, to whom it is open."""
-    return _offered(lambda session: _told(session, "actions", incomplete))
+    return _offered(ctx, lambda session: _told(session, "actions", incomplete))
 
 
 def _told(session: Session, what: str, begun: str) -> list[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from bifrost_tui.cli.output import emit
-from bifrost_tui.errors import BifrostError
+from bifrost_tui.cli.session import opened, this_origin
+from bifrost_tui.errors import AccessDeniedError, BifrostError
 
 _BUFFERED = 256 * 1024
 _BAR = 30
@@ -23,9 +24,29 @@ class ExportError(BifrostError):
     """A file cannot be written."""
 
 
+def host_file(name: str, command: str) -> Path | None:
+    """Return the file of the host that a command names; nothing for ``-``, standard output.
+
+    Raises:
+        AccessDeniedError: it is not for this session; that is told in the log.
+
+    """
+    if name == "-":
+        return None
+    try:
+        return this_origin().path(name)
+    except AccessDeniedError as error:
+        refused = error
+    from bifrost_tui.store.sessions import tell_refused
+
+    with opened() as session:
+        tell_refused(session.repository, session.access, command)
+    raise refused
+
+
 @contextmanager
-def written(name: str, *, force: bool) -> Iterator[Callable[[bytes], None]]:
-    """Give what writes into a file that is there when all is written; ``-`` is standard output.
+def written(target: Path | None, *, force: bool) -> Iterator[Callable[[bytes], None]]:
+    """Give what writes into a file that is there once all is written; without one, to the output.
 
     Raises:
         ExportError: the file is there already, or cannot be written; then nothing has changed.
@@ -42,11 +63,13 @@ def written(name: str, *, force: bool) -> Iterator[Callable[[bytes], None]]:
 
         return write
 
-    if name == "-":
+    if target is None:
         yield buffered(emit)
         emit(bytes(waiting))
         return
-    target = Path(name)
+    name = target.name
+    if target.is_dir():
+        raise ExportError(f"{name} is a folder. Name a file.")
     if os.path.lexists(target) and not force:
         raise ExportError(f"There is a file {name} already. --force replaces it.")
     handle, temporary = _temporary(target)
@@ -69,7 +92,7 @@ def _temporary(target: Path) -> tuple[int, str]:
     try:
         return mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     except OSError as error:
-        problem = f"The file {target} cannot be made: {error.strerror}."
+        problem = f"The file {target.name} cannot be made: {error.strerror}."
     raise ExportError(problem)
 
 

@@ -197,7 +197,7 @@ def test_a_file_that_came_meanwhile_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "out"
 
     def export() -> None:
-        with exporting.written(str(target), force=False) as write:
+        with exporting.written(target, force=False) as write:
             write(b"ours")
             target.write_text("theirs")
 
@@ -212,7 +212,7 @@ def test_without_links_a_file_is_renamed(tmp_path: Path, monkeypatch: pytest.Mon
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    with exporting.written(str(tmp_path / "out"), force=False) as write:
+    with exporting.written(tmp_path / "out", force=False) as write:
         write(b"x" * 1_000_000)
     assert (tmp_path / "out").stat().st_size == 1_000_000
 
@@ -227,7 +227,7 @@ def test_an_export_to_a_full_disk_fails_with_a_message(told: Cli) -> None:
 def _to(full: object, told: Cli) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", full)
-        with exporting.written("-", force=False) as write:
+        with exporting.written(None, force=False) as write:
             write(b"x" * 10_000_000)
 
 

@@ -305,3 +305,29 @@ def test_a_start_that_is_confined_cannot_be_named_anew(forced: Cli) -> None:
     start = Start(origin=Origin("carol", confined=True))
     forced("--actor", "alice", "orgs", "list", code=1, start=start)
     assert told() == [("carol", "10.1.4.7", "refused", "{}")]
+
+
+def test_the_log_is_exported_to_a_pipe_or_into_the_folder_alone(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "transfer"
+    folder.mkdir()
+    inside = Start(origin=Origin("alice", confined=True, folder=folder))
+    outside = Start(origin=Origin("alice", confined=True))
+    before = len(told())
+    for start, name in (
+        *((outside, "log.jsonl"), (outside, "/etc/log.jsonl"), (inside, "../log.jsonl")),
+        *((inside, str(tmp_path / "log.jsonl")), (inside, "/etc/passwd"), (inside, "a/b")),
+    ):
+        ran = cli("audit", "export", name, "--force", start=start, code=1)
+        assert str(tmp_path) not in ran.err
+        assert "standard input or output" in ran.err
+        before += 1
+        assert len(told()) == before
+        assert told()[-1][2:] == ("refused", '{"command":"audit"}')
+    assert not list(tmp_path.glob("*.jsonl"))
+    cli("audit", "export", "log.jsonl", start=inside)
+    assert (folder / "log.jsonl").stat().st_mode & 0o777 == 0o600
+    ran = cli("audit", "export", "log.jsonl", start=inside, code=1)
+    assert ran.err == "bifrost-tui: There is a file log.jsonl already. --force replaces it.\n"
+    assert cli("audit", "export", "-", start=outside).data.count(b"\n") > 3
