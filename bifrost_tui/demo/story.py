@@ -22,11 +22,9 @@ from bifrost_tui.demo.catalogue import (
 )
 from bifrost_tui.demo.customers import CUSTOMERS, GLOBAL, Customer
 from bifrost_tui.settings import Settings
-from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import create_repository, open_repository
-from bifrost_tui.store.removal import Members
-from bifrost_tui.store.replay import Damaged, Deed, replay
+from bifrost_tui.store.replay import Damaged, Deed, members_at, replay
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.views import ALL_SCOPES, Role
@@ -71,7 +69,11 @@ def build_story(repository: Repository, access: Access, *, clock: Clock, seed: i
     """
     now = clock()
     ids = Random(f"{seed}/ids")  # noqa: S311  ids of a demo need no strength
-    people = _members_at(repository, story_began(clock), ids)
+
+    def new_id() -> str:
+        return f"{ids.getrandbits(128):032x}"
+
+    people = members_at(repository, story_began(clock), new_id)
     for actor, role in _MEMBERS.items():
         if actor != access.actor:
             people.add(access, ALL_SCOPES, actor, role)
@@ -79,25 +81,11 @@ def build_story(repository: Repository, access: Access, *, clock: Clock, seed: i
         deed for customer in (GLOBAL, *CUSTOMERS) for deed in _Past(customer, now, seed).deeds()
     ]
     deeds.sort(key=lambda deed: deed.at)
-    replay(repository, access, deeds, ids=lambda: f"{ids.getrandbits(128):032x}")
+    replay(repository, access, deeds, ids=new_id)
     if access.actor != _LEAVES:
-        people = _members_at(repository, now - _LEFT, ids)
+        people = members_at(repository, now - _LEFT, new_id)
         view = people.find(access, ALL_SCOPES, _LEAVES)
         people.remove(access, people.removal(access, view))
-
-
-def _members_at(repository: Repository, moment: datetime, ids: Random) -> Members:
-    """Return the members as they are changed at another moment than now."""
-    context = repository._context
-    chain = AuditChain(context.database, context.root, lambda: moment)
-    return Members(
-        replace(
-            context,
-            chain=chain,
-            clock=lambda: moment,
-            ids=lambda: f"{ids.getrandbits(128):032x}",
-        )
-    )
 
 
 class _Past:

@@ -29,6 +29,7 @@ from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import checked_name, count_change
+from bifrost_tui.store.removal import Members
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.values import ConfigType
@@ -186,3 +187,10 @@ def _damaged(token: str) -> str:
     """Return a token with one letter changed, which no longer opens."""
     middle = len(token) // 2
     return token[:middle] + ("A" if token[middle] != "A" else "B") + token[middle + 1 :]
+
+
+def members_at(repository: Repository, moment: datetime, ids: Callable[[], str]) -> Members:
+    """Return the members as they were changed at another moment than now, with ids of one's own."""
+    context = repository._context
+    chain = AuditChain(context.database, context.root, lambda: moment)
+    return Members(replace(context, chain=chain, clock=lambda: moment, ids=ids))
