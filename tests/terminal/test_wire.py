@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
-from typing import Any
 
 import pyte
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import ColorSystem
@@ -24,7 +20,6 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from bifrost_tui.tui.wire import Wire
-from bifrost_tui.tui.wire_codes import are_narrow, is_sure, move, on_blanks, pen_of, to_draw
 from tests.terminal.painted import Painted
 
 Update = LayoutUpdate | ChopsUpdate
