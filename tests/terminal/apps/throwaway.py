@@ -218,7 +218,7 @@ class Throwaway(SafeApp[None]):
             case "modal":
                 self.push_screen(Modal())
             case "wire":
-                Wire.drawn = fail_in_driver  # type: ignore[method-assign]
+                Wire.drawn = fail_in_driver  # type: ignore[assignment,method-assign]
                 self.query_one("#state", Static).update("drawn by Textual")
 
     async def _fail_later(self) -> None:
