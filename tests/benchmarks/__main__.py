@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import filtering, lifecycle, reading, scale, scrubbing, start
+from tests.benchmarks import filtering, lifecycle, reading, scale, scrubbing, start, wire
 from tests.benchmarks.support import Plan, Result, compile_all, say
 
 _GROUPS = {
@@ -24,6 +24,7 @@ _GROUPS = {
     "filter": filtering,
     "read": reading,
     "scrub": scrubbing,
+    "wire": wire,
 }
 
 

@@ -7,23 +7,29 @@ keys. The time is that of whole screens, drawn in this process by the layer and 
 from __future__ import annotations
 
 import asyncio
+import statistics
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 
 from rich.color import ColorSystem
+from rich.console import Console
 from textual._compositor import LayoutUpdate
+from textual.pilot import Pilot
 from textual.strip import Strip
 
 from bifrost_tui.settings import load_settings
 from bifrost_tui.store.requests import Access
 from bifrost_tui.terminal import actor_name
 from bifrost_tui.tui.app import BifrostApp
+from bifrost_tui.tui.widgets.paged_table import PagedTable
 from bifrost_tui.tui.wire import Wire
 from tests.benchmarks.support import (
     FIRST_KEY,
     ORGANIZATION,
-    PROGRAM,
     Plan,
     Result,
     compared,
@@ -34,6 +40,8 @@ from tests.benchmarks.terminal import Terminal
 GROUP = "wire"
 CONFIGS = 1_000
 SIZE = (120, 40)
+
+_PROGRAM = [sys.executable, "-m", "bifrost_tui"]
 
 _DOWN, _PAGE_DOWN, _ESCAPE = "\x1b[B", "\x1b[6~", "\x1b"
 _QUIET = 0.3
@@ -46,34 +54,34 @@ _STEPS: tuple[tuple[str, tuple[str, ...], float | None], ...] = (
     ("filter: close", (_ESCAPE,), None),
     ("form: open", ("a",), 1 / 6),
     ("form: letter", tuple("a_new_key"), 1 / 6),
-    ("form: close", (_ESCAPE + "", _ESCAPE), None),
+    ("form: close, asked first", (_ESCAPE, _ESCAPE), None),
 )
 
 
 def benchmark(plan: Plan) -> list[Result]:
-    """Measure bytes once, since they hardly vary, and times often."""
+    """Measure bytes once, as they hardly vary, and times often."""
     return [*_bytes(plan), *_times(plan)]
 
 
-def _bytes(plan: Plan) -> Iterator[Result]:
+def _bytes(plan: Plan) -> list[Result]:
     environ = database(plan, CONFIGS)
-    command = [PROGRAM, "--org", ORGANIZATION]
-    with (
-        Terminal(command, environ, size=SIZE) as ours,
-        Terminal([PROGRAM, "--no-wire", *command[1:]], environ, size=SIZE) as theirs,
-    ):
-        for terminal in (ours, theirs):
+    with ExitStack() as stack:
+        pair = [
+            stack.enter_context(Terminal([*command, "--org", ORGANIZATION], environ, SIZE))
+            for command in (_PROGRAM, [*_PROGRAM, "--no-wire"])
+        ]
+        for terminal in pair:
             terminal.wait(FIRST_KEY)
             terminal.settle(_QUIET)
-        yield _compared("start", ours.written, theirs.written, None)
+        found = [_compared("start", [terminal.written for terminal in pair], None)]
         for name, keys, target in _STEPS:
-            sizes = [_written(terminal, keys) for terminal in (ours, theirs)]
-            yield _compared(name, *sizes, target)
-            if ours.frame().lines != theirs.frame().lines:
+            found.append(_compared(name, [_written(terminal, keys) for terminal in pair], target))
+            if pair[0].frame().lines != pair[1].frame().lines:
                 raise ValueError(f"after {name}, the screens are not the same")
+    return found
 
 
-def _written(terminal: Terminal, keys: tuple[str, ...]) -> float:
+def _written(terminal: Terminal, keys: Sequence[str]) -> float:
     """Return how much is written for a key, on average."""
     before = terminal.written
     for key in keys:
@@ -82,27 +90,69 @@ def _written(terminal: Terminal, keys: tuple[str, ...]) -> float:
     return (terminal.written - before) / len(keys)
 
 
-def _compared(name: str, ours: float, theirs: float, target: float | None) -> Result:
+def _compared(name: str, written: Sequence[float], target: float | None) -> Result:
+    ours, theirs = written
     return compared(GROUP, f"bytes, {name}", [ours], [theirs], target, unit="bytes")
 
 
 def _times(plan: Plan) -> list[Result]:
     """Compare how long a whole screen takes to become what is sent."""
-    updates = asyncio.run(_screens(plan))
+    screens = asyncio.run(_screens(plan))
     found = []
     for name, before, after in (
-        ("the same again", 0, 0),
-        ("another page", 0, 1),
-        ("a form over it", 1, 2),
-        ("the very first", None, 0),
+        ("the same again", screens["list"], screens["list"]),
+        ("another page", screens["list"], screens["page"]),
+        ("a form over it", screens["page"], screens["form"]),
+        ("the very first", None, screens["list"]),
     ):
-        ours, theirs = [], []
+        times: dict[str, list[float]] = {"layer": [], "Textual": []}
         for _ in range(plan.presses):
-            wire = Wire()
+            draw = Wire().drawn
             if before is not None:
-                wire.drawn(_fresh(updates[before]), (0, 0), ColorSystem.TRUECOLOR)
-            update = _fresh(updates[after])
-            ours.append(_timed(lambda: wire.drawn(update, (0, 0), ColorSystem.TRUECOLOR)))  # noqa: B023
-            theirs.append(_timed(lambda: _fresh(updates[after]).render_segments(_console())))  # noqa: B023
-        found.append(compared(GROUP, f"whole screen, {name}", ours, theirs))
+                draw(_fresh(before), (0, 0), ColorSystem.TRUECOLOR)
+            for who, drawing in (
+                ("layer", partial(draw, _fresh(after), (0, 0), ColorSystem.TRUECOLOR)),
+                ("Textual", partial(_fresh(after).render_segments, Console())),
+            ):
+                began = time.perf_counter()
+                drawing()
+                times[who].append((time.perf_counter() - began) * 1000)
+        note = " : ".join(f"{statistics.median(of):.2f}" for of in times.values())
+        compare = compared(GROUP, f"whole screen, {name}", times["layer"], times["Textual"])
+        found.append(replace(compare, note=f"{note} ms"))
     return found
+
+
+async def _screens(plan: Plan) -> dict[str, LayoutUpdate]:
+    """Return whole screens of the app."""
+    settings = load_settings(database(plan, CONFIGS))
+    app = BifrostApp(settings, Access(actor_name(), "local"), organization=ORGANIZATION)
+    found: dict[str, LayoutUpdate] = {}
+    async with app.run_test(size=SIZE) as pilot:
+        await _until(pilot, lambda: bool(app.screen.query(PagedTable)))
+        for name, key, there in (
+            ("list", "home", lambda: not app.screen.is_modal),
+            ("page", "pagedown", lambda: not app.screen.is_modal),
+            ("form", "a", lambda: app.screen.is_modal),
+        ):
+            await pilot.press(key)
+            await _until(pilot, there)
+            await pilot.pause()
+            update = app.screen._compositor.render_full_update()
+            found[name] = LayoutUpdate([list(strips) for strips in update.strips], update.region)
+    app.close_database()
+    return found
+
+
+async def _until(pilot: Pilot[int], there: Callable[[], bool]) -> None:
+    while not there():
+        await pilot.pause(0.01)
+    await pilot.app.workers.wait_for_complete()
+
+
+def _fresh(update: LayoutUpdate) -> LayoutUpdate:
+    """Return an update as it comes from the compositor: nothing of it has been drawn yet."""
+    return LayoutUpdate(
+        [[Strip(list(strip), strip.cell_length) for strip in strips] for strips in update.strips],
+        update.region,
+    )

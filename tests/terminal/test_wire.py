@@ -208,7 +208,7 @@ def test_a_colour_is_sent_when_it_changes() -> None:
     # Blanks have no colour but the one behind them, and a pen is not put down between drawings.
     sent = drawn(wire, "[#010203]abX[/]         [#010203]Xef[/]", "[red]r[/]         ")
     assert sent == "\x1b[3G\x1b[38;2;1;2;3mX\x1b[9CX\r"
-    assert drawn(wire, "[#010203]YbX[/]         [#010203]Xef[/]", "[red]r[/]         ") == "Y\b"
+    assert drawn(wire, "[#010203]YbX[/]         [#010203]Xef[/]", "[red]r[/]         ") == "Y\r"
 
 
 @pytest.mark.parametrize(
