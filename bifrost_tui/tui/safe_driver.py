@@ -23,7 +23,6 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from rich.segment import Segment
 from textual import constants, events
-from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.color import Color
@@ -40,6 +39,9 @@ _POLL = 0.1
 # sits behind something slower (a serial line, an old tmux) sets ESCDELAY, in milliseconds.
 if "ESCDELAY" not in os.environ:
     vars(constants).update(ESCAPE_DELAY=0.05)
+
+SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
+"""Between these, a terminal that can collects what it shall show at once."""
 
 _INVISIBLE = frozenset({"\a", SYNC_START, SYNC_END})
 

@@ -8,7 +8,7 @@ shows; what differs is sent, with the shortest moves of the cursor, and colours 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from rich.cells import split_graphemes
 from rich.color import ColorSystem
@@ -28,6 +28,9 @@ _BRIDGE = 4
 
 _FEW = 8
 """So many chunks are sent as they come; of more, those of one colour may be sent together."""
+
+
+Update = LayoutUpdate | ChopsUpdate
 
 
 class _Chunk(NamedTuple):
@@ -58,9 +61,11 @@ class Wire:
         self.size = (0, 0)
         self._pen = self._cursor = None
 
-    def drawn(
-        self, update: LayoutUpdate | ChopsUpdate, cursor: tuple[int, int], system: ColorSystem
-    ) -> str:
+    def takes(self, update: object) -> TypeGuard[Update]:
+        """Say whether this is one of the updates that are understood here."""
+        return type(update) in {LayoutUpdate, ChopsUpdate}
+
+    def drawn(self, update: Update, cursor: tuple[int, int], system: ColorSystem) -> str:
         """Return what makes the terminal show ``update``, with the cursor at (column, line).
 
         Raises:

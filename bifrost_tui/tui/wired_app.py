@@ -8,22 +8,21 @@ goes wrong here, Textual draws by itself as it always does.
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import textual
 from rich.color import ColorSystem
 from rich.console import Console, RenderableType
-from rich.style import Style
 from textual import events
-from textual._ansi_sequences import SYNC_END, SYNC_START
-from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import Screen
-from textual.strip import Strip
 
-from bifrost_tui.tui.safe_driver import SafeDriver
-from bifrost_tui.tui.wire import Wire
+from bifrost_tui.tui.safe_driver import SYNC_END, SYNC_START, SafeDriver
+
+if TYPE_CHECKING:
+    from bifrost_tui.tui.wire import Update, Wire
 
 ReturnT = TypeVar("ReturnT")
 
@@ -32,16 +31,18 @@ _VERSION = "8.2.8"
 _TORN = 1024
 """From so many bytes on, a terminal that can is asked to show a drawing all at once."""
 
-_PARAMETERS: tuple[tuple[Any, str], ...] = (
-    (App._display, "self screen renderable"),
-    (App.post_display_hook, "self"),
-    (LayoutUpdate.__init__, "self strips region"),
-    (LayoutUpdate.render_segments, "self console"),
-    (ChopsUpdate.__init__, "self chops spans chop_ends"),
-    (ChopsUpdate.render_segments, "self console"),
-    (Strip.crop, "self start end"),
-    (Strip.render_ansi, "style color_system"),
-)
+_PARAMETERS = {
+    "textual.app:App._display": "self screen renderable",
+    "textual.app:App.post_display_hook": "self",
+    "textual._compositor:LayoutUpdate.__init__": "self strips region",
+    "textual._compositor:LayoutUpdate.render_segments": "self console",
+    "textual._compositor:ChopsUpdate.__init__": "self chops spans chop_ends",
+    "textual._compositor:ChopsUpdate.render_segments": "self console",
+    "textual.strip:Strip.crop": "self start end",
+    "textual.strip:Strip.render_ansi": "style color_system",
+    "rich.cells:split_graphemes": "text unicode_version",
+    "rich.cells:get_character_cell_size": "character unicode_version",
+}
 _ATTRIBUTES = (
     "_batch_count",
     "_closed",
@@ -58,12 +59,9 @@ def fits(app: App[Any]) -> bool:
     try:
         return (
             _is_installed()
-            and all(
-                " ".join(inspect.signature(function).parameters) == names
-                for function, names in _PARAMETERS
-            )
+            and all(_parameters(name) == names for name, names in _PARAMETERS.items())
             and all(hasattr(app, name) for name in _ATTRIBUTES)
-            and "_ansi" in Style.__slots__
+            and "_ansi" in _found("rich.style:Style.__slots__")
             and isinstance(_color_system(app.console), ColorSystem)
         )
     except Exception:  # noqa: BLE001  # whatever has changed, it is not what is expected
@@ -74,6 +72,18 @@ def _is_installed() -> bool:
     # Asking for the version the usual way takes longer than all else that is done here.
     folder = Path(textual.__file__).parents[1]
     return (folder / f"textual-{_VERSION}.dist-info").is_dir() or textual.__version__ == _VERSION
+
+
+def _parameters(name: str) -> str:
+    return " ".join(inspect.signature(_found(name)).parameters)
+
+
+def _found(name: str) -> Any:
+    module, _, path = name.partition(":")
+    found = import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def _color_system(console: Console) -> ColorSystem:
@@ -90,26 +100,29 @@ class WiredApp(App[ReturnT]):
     def _start_wire(self) -> None:
         """Draw by what the terminal shows from now on, where that can be done."""
         self._wire_wanted = False
-        self._wire = Wire() if fits(self) else None
+        if fits(self):
+            from bifrost_tui.tui.wire import Wire
+
+            self._wire = Wire()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         driver = self._driver
         if (
             isinstance(driver, SafeDriver)
             and not driver.is_inline
-            and isinstance(renderable, LayoutUpdate | ChopsUpdate)
             and not self._batch_count
             and self._running
             and not self._closed
         ):
             if self._wire_wanted:
                 self._start_wire()
-            if self._wire is not None and self._draw(self._wire, driver, renderable):
+            wire = self._wire
+            if wire and wire.takes(renderable) and self._draw(wire, driver, renderable):
                 self.post_display_hook()
                 return
         super()._display(screen, renderable)
 
-    def _draw(self, wire: Wire, driver: SafeDriver, update: LayoutUpdate | ChopsUpdate) -> bool:
+    def _draw(self, wire: Wire, driver: SafeDriver, update: Update) -> bool:
         """Send what an update changes; say whether that was done."""
         try:
             if driver.other_writes != self._wire_count:

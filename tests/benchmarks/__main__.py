@@ -23,6 +23,7 @@ from tests.benchmarks import (
     scale,
     scrubbing,
     start,
+    wire,
 )
 from tests.benchmarks.support import Plan, Result, compile_all, say
 
@@ -35,6 +36,7 @@ _GROUPS = {
     "scrub": scrubbing,
     "audit": audit_verify,
     "roles": roles,
+    "wire": wire,
 }
 
 

@@ -55,14 +55,20 @@ class _Screen(pyte.Screen):
 class Terminal:
     """A command in a terminal of its own, started now; times are seconds since its start."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
-        self._screen = _Screen(WIDTH, HEIGHT)
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+    ) -> None:
+        width, height = size
+        self._screen = _Screen(width, height)
         self._stream = pyte.Stream(self._screen)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._chunks: list[tuple[float, bytes]] = []
         self.written = 0
         self._master, slave = pty.openpty()
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
         def take_terminal() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)

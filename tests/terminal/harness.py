@@ -26,6 +26,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 import pyte
 
+from tests.terminal.painted import Look, Painted
+
 ENTER = "\r"
 ESCAPE = "\x1b"
 TAB = "\t"
@@ -58,8 +60,8 @@ os.execvp(sys.argv[3], sys.argv[3:])
 _ALTERNATE_SCREEN = 1049
 
 
-class _Screen(pyte.Screen):
-    """pyte's screen, with the alternate screen that it lacks."""
+class _Screen(Painted):
+    """A painted screen, with the alternate screen that it lacks."""
 
     _kept: tuple[Any, Any] | None = None
 
@@ -76,9 +78,6 @@ class _Screen(pyte.Screen):
             (self.buffer, self.cursor), self._kept = self._kept, None
             self.cursor.hidden = hidden
             self.dirty.update(range(self.lines))
-
-    def debug(self, *args: Any, **kwargs: Any) -> None:
-        """Skip what pyte does not know."""
 
 
 class TerminalSession:
@@ -153,6 +152,18 @@ class TerminalSession:
     def screen_text(self) -> str:
         """Return what is on the screen."""
         return "\n".join(self.lines)
+
+    def looks(self) -> list[list[Look]]:
+        """Return how every cell of the screen looks."""
+        return self._screen.looks()
+
+    def place(self) -> tuple[int, int, bool]:
+        """Return where the cursor is, and whether it is hidden."""
+        return self._screen.place()
+
+    def garble(self) -> None:
+        """Write over the screen, as a terminal does that others write to."""
+        self._stream.feed("\x1b7\x1b[m\x1b[2Jgarbled\x1b8")
 
     def private_modes(self) -> dict[int, bool]:
         """Return every private mode of the terminal that was switched, and how it was left."""

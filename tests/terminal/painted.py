@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pyte
 
@@ -32,7 +32,7 @@ class Painted(pyte.Screen):
     def select_graphic_rendition(self, *attrs: int) -> None:
         pen = self.cursor.attrs
         numbers = [str(number) for number in attrs] or ["0"]
-        chosen = set(pen.bold or ())
+        chosen = _attributes(pen)
         colours = {"3": pen.fg, "4": pen.bg}
         while numbers:
             number = numbers.pop(0)
@@ -52,7 +52,9 @@ class Painted(pyte.Screen):
                 colours["3" if number[0] == "9" else "4"] = f"bright {number[-1]}"
             else:
                 chosen.add(number)
-        self.cursor.attrs = pen._replace(bold=frozenset(chosen), fg=colours["3"], bg=colours["4"])
+        self.cursor.attrs = pen._replace(
+            bold=cast("bool", frozenset(chosen)), fg=colours["3"], bg=colours["4"]
+        )
 
     def looks(self) -> list[list[Look]]:
         """Return how every cell looks: what nobody can see on a blank is left out."""
@@ -63,8 +65,12 @@ class Painted(pyte.Screen):
         return min(self.cursor.x, self.columns - 1), self.cursor.y, self.cursor.hidden
 
 
+def _attributes(cell: Any) -> set[str]:
+    return set(cell.bold or ())
+
+
 def _look(cell: Any) -> Look:
-    attributes = frozenset(cell.bold or ())
+    attributes = frozenset(_attributes(cell))
     front = "own front" if cell.fg == "default" else cell.fg
     behind = "own back" if cell.bg == "default" else cell.bg
     if "7" in attributes:

@@ -35,6 +35,7 @@ from textual.widgets import Input, Label, Static, TextArea  # noqa: E402
 
 from bifrost_tui.tui.safe_app import SafeApp, run_app  # noqa: E402
 from bifrost_tui.tui.safe_driver import SafeDriver  # noqa: E402
+from bifrost_tui.tui.wire import Wire  # noqa: E402
 
 SCENARIO = sys.argv[1]
 
@@ -216,6 +217,9 @@ class Throwaway(SafeApp[None]):
                 self.set_interval(0.001, self.redraw)
             case "modal":
                 self.push_screen(Modal())
+            case "wire":
+                Wire.drawn = fail_in_driver  # type: ignore[assignment,method-assign]
+                self.query_one("#state", Static).update("drawn by Textual")
 
     async def _fail_later(self) -> None:
         await asyncio.sleep(0)
