@@ -126,7 +126,7 @@ def test_every_screen_is_the_same_and_takes_fewer_bytes(
     for session in pair:
         session.send("q")
         assert session.wait_exit() == 0
-        assert sweep(session.raw, [VALUE]) == []
+        assert sweep(session.evidence, [VALUE]) == []
 
 
 def test_after_a_stop_everything_is_drawn_again(begin: Callable[..., TerminalSession]) -> None:
@@ -187,7 +187,7 @@ def test_what_goes_wrong_in_the_layer_ends_only_the_layer(
     assert b"typedm" in session.raw[written:]
     session.send(F10)
     assert session.wait_exit() == 0
-    assert sweep(session.raw, [VALUE]) == []
+    assert sweep(session.evidence, [VALUE]) == []
 
 
 # What is relied upon in Textual
