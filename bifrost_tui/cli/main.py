@@ -85,7 +85,7 @@ class Program(LazyGroup):
 )
 @click.option("--theme", type=click.Choice(THEMES), help="The screens' colours.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
-@click.option("--no-wire", is_flag=True, help="Send whole regions, not only cells that changed.")
+@click.option("--no-wire", is_flag=True, help="Send the terminal unchanged cells too.")
 @click.version_option(__version__, message="bifrost-tui %(version)s")
 @click.pass_context
 def program(

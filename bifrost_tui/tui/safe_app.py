@@ -20,11 +20,12 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from textual import constants
 from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -65,6 +66,11 @@ class SafeApp(WiredApp[ReturnT]):
     ALLOW_SELECT = False
     ENABLE_SELECT_AUTO_SCROLL = False
 
+    # The key that has always done this in a terminal; nobody looks for it in a list.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+l", "redraw", "redraw", id="app.redraw", show=False)
+    ]
+
     def __init__(self, css_path: CSSPathType | None = None, ansi_color: bool | None = None) -> None:
         super().__init__(css_path=css_path, ansi_color=ansi_color)
         self.features = frozenset()
@@ -98,6 +104,10 @@ class SafeApp(WiredApp[ReturnT]):
                 if isinstance(reactive, Reactive):
                     widget.set_reactive(reactive, False)
         return super()._register(parent, *widgets, **where)
+
+    def action_redraw(self) -> None:
+        """Draw everything, for a terminal that others have written to."""
+        self.redraw()
 
     def redraw(self) -> None:
         """Draw everything: the terminal was given away and shows nothing of it any more."""

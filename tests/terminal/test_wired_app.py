@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import textual
 from rich.style import Style
+from textual import _ansi_sequences
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.strip import Strip
@@ -23,6 +24,7 @@ from bifrost_tui.store.opening import create_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.terminal import actor_name
 from bifrost_tui.tui import wired_app
+from bifrost_tui.tui.safe_driver import SYNC_END, SYNC_START
 from bifrost_tui.tui.wired_app import fits
 from tests.support import START, plain, secret
 from tests.terminal.harness import DOWN, ESCAPE, TAB, TerminalSession, sweep
@@ -161,13 +163,19 @@ def test_after_a_suspension_everything_is_drawn_again(
     session.wait_for(lambda session: "ready" not in session.screen_text())
 
 
-def test_a_size_that_comes_back_is_drawn_again(begin: Callable[..., TerminalSession]) -> None:
+@pytest.mark.parametrize("how", ["a size that came back", "ctrl+l"])
+def test_a_disturbed_terminal_is_drawn_again(
+    begin: Callable[..., TerminalSession], how: str
+) -> None:
     session = begin(*OURS, "--org", ORGANIZATION)
     settle(session, "key_001")
     before = session.looks()
-    # The terminal has moved what it shows, and has the same size again by the time it is asked.
     session.garble()
-    session.signal(signal.SIGWINCH)
+    if how == "ctrl+l":
+        session.send("\x0c")
+    else:
+        # The terminal has moved what it shows, and has its size again when it is asked for it.
+        session.signal(signal.SIGWINCH)
     session.wait_for(lambda session: session.looks() == before)
 
 
@@ -232,3 +240,4 @@ def test_private_names_are_there() -> None:
         assert callable(getattr(owner, name))
     assert "_ansi" in Style.__slots__
     assert textual.__version__ == wired_app._VERSION
+    assert (SYNC_START, SYNC_END) == (_ansi_sequences.SYNC_START, _ansi_sequences.SYNC_END)
