@@ -179,6 +179,23 @@ def test_a_disturbed_terminal_is_drawn_again(
     session.wait_for(lambda session: session.looks() == before)
 
 
+def test_a_large_drawing_is_shown_at_once_where_the_terminal_can(
+    begin: Callable[..., TerminalSession],
+) -> None:
+    session = begin(*OURS, "--org", ORGANIZATION)
+    settle(session, "key_001")
+    session.send("\x1b[?2026;2$y")
+    written = len(session.raw)
+    session.send(DOWN)
+    session.wait_quiet(0.3)
+    assert len(session.raw) > written
+    assert SYNC_START.encode() not in session.raw[written:]
+    session.send("a")
+    settle(session, "Add a config")
+    sent = session.raw[written:]
+    assert sent.count(SYNC_START.encode()) == sent.count(SYNC_END.encode()) > 0
+
+
 def test_what_goes_wrong_in_the_layer_ends_only_the_layer(
     begin: Callable[..., TerminalSession],
 ) -> None:
