@@ -148,7 +148,7 @@ def _tell_usage(error: click.UsageError) -> None:
 )
 @click.option("--theme", type=click.Choice(THEMES), help="The screens' colours.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
-@click.option("--no-wire", is_flag=True, help="Send whole regions, not only cells that changed.")
+@click.option("--no-wire", is_flag=True, help="Send the terminal unchanged cells too.")
 @click.option(
     "--actor",
     metavar="NAME",

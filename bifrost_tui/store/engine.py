@@ -229,8 +229,10 @@ def create_file(path: Path) -> None:
         raise errors.DatabaseError(f"The file {path} {problem}.")
 
 
-def open_file(path: Path, seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+def open_file(path: Path, seconds: float | None = None) -> sqlite3.Connection:
     """Open an SQLite file past SQLAlchemy; ``seconds`` is how long to wait for others."""
+    if seconds is None:
+        seconds = BUSY_SECONDS
     # mode=rw: a database that is gone is never made anew, empty, by looking for it.
     uri = f"file:{quote(str(path))}?mode=rw"
     return sqlite3.connect(

@@ -20,11 +20,12 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from textual import constants
 from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -68,6 +69,12 @@ class SafeApp(WiredApp[ReturnT]):
     may_suspend = True
     """Whether the terminal may be given to a shell meanwhile."""
 
+    # Nobody looks for it in a list. ^l, which does this in many a program, locks here, and what
+    # opens after that is drawn anew as well.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "redraw", "redraw", id="app.redraw", show=False)
+    ]
+
     def __init__(self, css_path: CSSPathType | None = None, ansi_color: bool | None = None) -> None:
         super().__init__(css_path=css_path, ansi_color=ansi_color)
         self.features = frozenset()
@@ -101,6 +108,10 @@ class SafeApp(WiredApp[ReturnT]):
                 if isinstance(reactive, Reactive):
                     widget.set_reactive(reactive, False)
         return super()._register(parent, *widgets, **where)
+
+    def action_redraw(self) -> None:
+        """Draw everything, for a terminal that others have written to."""
+        self.redraw()
 
     def redraw(self) -> None:
         """Draw everything: the terminal was given away and shows nothing of it any more."""

@@ -103,6 +103,7 @@ class TerminalSession:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._undrawn = ""
         self._raw = bytearray()
+        self._seen: dict[str, None] = {}
         self._master, self._slave = pty.openpty()
         self._set_size(columns, rows)
         self._attributes_before = termios.tcgetattr(self._slave)
@@ -143,6 +144,15 @@ class TerminalSession:
     def raw(self) -> bytes:
         """Every byte that was written to the terminal up to now."""
         return bytes(self._raw)
+
+    @property
+    def evidence(self) -> bytes:
+        """Every byte that was written, and every line that was ever seen to stand on the screen.
+
+        A line is put together from what was written at several times, so that a value may stand
+        there whole which was never written whole.
+        """
+        return b"\n".join([self.raw, *(line.encode() for line in self._seen)])
 
     @property
     def lines(self) -> list[str]:
@@ -314,6 +324,11 @@ class TerminalSession:
         end = begun.start() if begun else len(text)
         self._undrawn = text[end:]
         self._stream.feed(text[:end])
+        for y in sorted(self._screen.dirty):
+            if y < self._screen.lines:
+                line = self._screen.buffer[y]
+                self._seen["".join(line[x].data for x in range(self._screen.columns))] = None
+        self._screen.dirty.clear()
 
 
 _SHORTEST = 6

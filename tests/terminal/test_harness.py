@@ -299,3 +299,21 @@ def test_waiting_says_what_was_on_the_screen() -> None:
             session.wait_for("what never comes", timeout=0.1)
         with pytest.raises(AssertionError, match="no end"):
             session.wait_exit(timeout=0.1)
+
+
+def test_a_value_that_comes_in_two_parts_is_found() -> None:
+    code = f"""
+    for at, part in ((5, {PLAIN[5:]!r}), (0, {PLAIN[:5]!r})):
+        print(f"\\x1b[9;{{at + 1}}H{{part}}", end="", flush=True)
+        input()
+    print("\\x1b[H\\x1b[2Jgone")
+    """
+    with TerminalSession(_python(code)) as session:
+        session.wait_for(PLAIN[5:])
+        session.send("\r")
+        session.wait_for(PLAIN)
+        session.send("\r")
+        session.wait_for("gone")
+        assert PLAIN not in session.screen_text()
+        assert sweep(session.raw, [PLAIN]) == []
+        assert sweep(session.evidence, [PLAIN])

@@ -179,8 +179,8 @@ def _files(environ: dict[str, str]) -> dict[str, bytes]:
 @pytest.mark.xdist_group("day")
 def test_a_day_leaves_no_value_anywhere(over: TerminalSession, environ: dict[str, str]) -> None:
     # Searching works: what is shown by right is found in the same bytes.
-    assert sweep(over.raw, ["https://acme.example"])
-    assert sweep(over.raw, PLANTED) == []
+    assert sweep(over.evidence, ["https://acme.example"])
+    assert sweep(over.evidence, PLANTED) == []
 
     files = _files(environ)
     home = Path(environ["HOME"])
@@ -270,6 +270,6 @@ def test_a_terminal_lost_under_a_form_leaves_no_value(tmp_path: Path) -> None:
         session.wait_for("28 lines")
         session.hangup()
         session.wait_exit()
-        assert sweep(session.raw, PLANTED) == []
+        assert sweep(session.evidence, PLANTED) == []
     for name, data in _files(environ).items():
         assert sweep(data, PLANTED) == [], name

@@ -94,8 +94,8 @@ def _values(environ: dict[str, str]) -> list[str | None]:
 
 
 def _assert_nowhere(session: TerminalSession, environ: dict[str, str]) -> None:
-    assert sweep(session.raw, ["Coastal Realty"]), "searching works"
-    assert sweep(session.raw, [*OLD, *NEW]) == []
+    assert sweep(session.evidence, ["Coastal Realty"]), "searching works"
+    assert sweep(session.evidence, [*OLD, *NEW]) == []
     for root in (Path(environ["HOME"]), Path(environ["TMPDIR"])):
         for path in root.rglob("*"):
             if path.is_file():

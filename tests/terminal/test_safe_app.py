@@ -179,7 +179,7 @@ def test_a_crash_shows_where_and_no_value(
     assert says.format(line=line) in session.screen_text()
     assert "what was typed and not saved is gone" in session.screen_text()
     assert session.screen_text().count("had to stop") == 1
-    assert sweep(session.raw, PLANTED) == []
+    assert sweep(session.evidence, PLANTED) == []
     assert_given_back(session)
     assert_no_files(home)
 
@@ -190,7 +190,7 @@ def test_textual_itself_shows_values_when_it_crashes(launch: Launch) -> None:
     session.wait_for("ready")
     session.send(F2)
     session.wait_exit()
-    assert {finding.split(" of ")[1] for finding in sweep(session.raw, PLANTED)} == {
+    assert {finding.split(" of ")[1] for finding in sweep(session.evidence, PLANTED)} == {
         repr(LOCAL),
         repr(MESSAGE),
     }
@@ -238,7 +238,7 @@ def test_other_ends_show_no_value_either(
     session.send(F2)
     assert session.wait_exit() == code
     assert session.lines[0] == says
-    assert sweep(session.raw, PLANTED) == []
+    assert sweep(session.evidence, PLANTED) == []
     assert_given_back(session)
     assert_no_files(home)
 
@@ -393,7 +393,7 @@ def test_nothing_is_copied(launch: Launch) -> None:
     # Operating system commands: the clipboard, the title, links, the shape of the pointer.
     assert b"\x1b]" not in session.raw
     assert b"\x9d" not in session.raw.replace("❝".encode(), b"")
-    assert [found for found in sweep(session.raw, [INPUT]) if "base64" in found] == []
+    assert [found for found in sweep(session.evidence, [INPUT]) if "base64" in found] == []
 
 
 def test_no_pictures(launch: Launch, home: Path) -> None:

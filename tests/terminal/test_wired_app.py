@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import textual
 from rich.style import Style
+from textual import _ansi_sequences
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.strip import Strip
@@ -23,6 +24,7 @@ from bifrost_tui.store.opening import create_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.terminal import actor_name
 from bifrost_tui.tui import wired_app
+from bifrost_tui.tui.safe_driver import SYNC_END, SYNC_START
 from bifrost_tui.tui.wired_app import fits
 from tests.support import START, plain, secret
 from tests.terminal.harness import DOWN, ESCAPE, TAB, TerminalSession, sweep
@@ -126,7 +128,7 @@ def test_every_screen_is_the_same_and_takes_fewer_bytes(
     for session in pair:
         session.send("q")
         assert session.wait_exit() == 0
-        assert sweep(session.raw, [VALUE]) == []
+        assert sweep(session.evidence, [VALUE]) == []
 
 
 def test_after_a_stop_everything_is_drawn_again(begin: Callable[..., TerminalSession]) -> None:
@@ -161,14 +163,37 @@ def test_after_a_suspension_everything_is_drawn_again(
     session.wait_for(lambda session: "ready" not in session.screen_text())
 
 
-def test_a_size_that_comes_back_is_drawn_again(begin: Callable[..., TerminalSession]) -> None:
+@pytest.mark.parametrize("how", ["a size that came back", "ctrl+r"])
+def test_a_disturbed_terminal_is_drawn_again(
+    begin: Callable[..., TerminalSession], how: str
+) -> None:
     session = begin(*OURS, "--org", ORGANIZATION)
     settle(session, "key_001")
     before = session.looks()
-    # The terminal has moved what it shows, and has the same size again by the time it is asked.
     session.garble()
-    session.signal(signal.SIGWINCH)
+    if how == "ctrl+r":
+        session.send("\x12")
+    else:
+        # The terminal has moved what it shows, and has its size again when it is asked for it.
+        session.signal(signal.SIGWINCH)
     session.wait_for(lambda session: session.looks() == before)
+
+
+def test_a_large_drawing_is_shown_at_once_where_the_terminal_can(
+    begin: Callable[..., TerminalSession],
+) -> None:
+    session = begin(*OURS, "--org", ORGANIZATION)
+    settle(session, "key_001")
+    session.send("\x1b[?2026;2$y")
+    written = len(session.raw)
+    session.send(DOWN)
+    session.wait_quiet(0.3)
+    assert len(session.raw) > written
+    assert SYNC_START.encode() not in session.raw[written:]
+    session.send("a")
+    settle(session, "Add a config")
+    sent = session.raw[written:]
+    assert sent.count(SYNC_START.encode()) == sent.count(SYNC_END.encode()) > 0
 
 
 def test_what_goes_wrong_in_the_layer_ends_only_the_layer(
@@ -187,7 +212,7 @@ def test_what_goes_wrong_in_the_layer_ends_only_the_layer(
     assert b"typedm" in session.raw[written:]
     session.send(F10)
     assert session.wait_exit() == 0
-    assert sweep(session.raw, [VALUE]) == []
+    assert sweep(session.evidence, [VALUE]) == []
 
 
 # What is relied upon in Textual
@@ -232,3 +257,4 @@ def test_private_names_are_there() -> None:
         assert callable(getattr(owner, name))
     assert "_ansi" in Style.__slots__
     assert textual.__version__ == wired_app._VERSION
+    assert (SYNC_START, SYNC_END) == (_ansi_sequences.SYNC_START, _ansi_sequences.SYNC_END)

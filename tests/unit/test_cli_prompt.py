@@ -53,7 +53,7 @@ def at_terminal(
         assert found == code, terminal.screen_text()
         assert terminal.attributes_restored()
         assert terminal.private_modes().get(2004, False) is False
-        assert sweep(terminal.raw, [TYPED, PEM, FIRST]) == []
+        assert sweep(terminal.evidence, [TYPED, PEM, FIRST]) == []
         return " ".join(terminal.screen_text().split())
 
 
