@@ -162,7 +162,7 @@ class Organizations:
         context = self._context
 
         def work(connection: Connection) -> ScopeCounts:
-            _here, role = context.enter(connection, access, scope)
+            here, role = context.enter(connection, access, scope)
             now, key_ids = context.now(), context.keyring.key_ids
             kept = connection.execute(
                 select(scope_summary).where(scope_summary.c.scope_id == scope.id)
@@ -174,6 +174,7 @@ class Organizations:
                 own=kept.configs,
                 secrets=kept.secrets,
                 attention=marks.get(scope.id, Attention()),
+                scope=here,
                 managed=may_manage(role),
             )
 

@@ -223,6 +223,8 @@ class ScopeCounts:
     secrets: int
     """Secrets among the own configs."""
     attention: Attention
+    scope: Scope | None = field(default=None, compare=False)
+    """The scope as it is now: it may have been renamed or archived since it was opened."""
     managed: bool = field(default=False, compare=False)
     """Whether its members and its log are the actor's to look at."""
 

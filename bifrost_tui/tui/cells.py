@@ -13,6 +13,7 @@ from bifrost_tui.store.views import (
     ConfigLine,
     ConfigView,
     OrganizationView,
+    Scope,
     ScopeCounts,
     Standing,
     State,
@@ -65,6 +66,12 @@ def attention_text(attention: Attention, *, plain: bool = False) -> Text:
             text.append("  " if text else "")
             text.append(f"{glyph} {number:,} {word}", "" if plain else style)
     return text
+
+
+def scope_text(scope: Scope) -> Text:
+    """Name a scope at the head of its list."""
+    name = Text(visible(scope.name), "bold")
+    return name.append("  archived", "$warning") if scope.archived else name
 
 
 def counts_text(counts: ScopeCounts, *, own_only: bool, order: str = "") -> Text:

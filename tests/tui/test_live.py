@@ -33,6 +33,7 @@ from tests.tui.screens_support import (
     configurations,
     go_to,
     go_to_field,
+    lines_of,
     paste,
     press,
     screen_text,
@@ -79,6 +80,10 @@ def app_in(world: World, organization: str | None = ACME) -> BifrostApp:
 
 def text(key: str, value: str = "a") -> ConfigDraft:
     return ConfigDraft(key, ConfigType.STRING, value)
+
+
+def works(app: BifrostApp, key: str) -> bool:
+    return app.screen.active_bindings[key].enabled
 
 
 def theirs_now(theirs: Repository, organization: str, key: str) -> ConfigView:
@@ -186,6 +191,50 @@ async def test_the_organizations_follow_and_draw_only_what_differs(
         app.post_message(DataChanged(Changes(frozenset({"elsewhere"}))))
         await settled(pilot)
         assert drawn == []
+
+
+async def test_an_open_organization_has_its_new_name_and_says_when_it_is_archived(
+    world: World, theirs: Repository, noticed: Play
+) -> None:
+    app = app_in(world)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await go_to(pilot, "sendgrid_key")
+        scope = theirs.organizations.find(BOB, ACME)
+        scope = theirs.organizations.rename(BOB, scope, 1, "Acme Smiles")
+        await noticed(pilot)
+        assert lines_of(app)[0].startswith(" Acme Smiles ")
+        assert works(app, "r")
+        theirs.organizations.archive(BOB, scope, 2)
+        await noticed(pilot)
+        assert lines_of(app)[0].startswith(" Acme Smiles  archived ")
+        assert not works(app, "r")
+        current = configurations(pilot).table.current
+        assert current is not None
+        assert current.key == "sendgrid_key"
+
+
+async def test_the_log_follows_where_its_newest_event_is_looked_at(
+    world: World, theirs: Repository, noticed: Play
+) -> None:
+    app = app_in(world)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "l")
+        scope = theirs.organizations.find(BOB, ACME)
+        theirs.configs.add(BOB, scope, text("aaa_first"))
+        await noticed(pilot)
+        assert "aaa_first" in screen_text(app)
+        await press(pilot, "down", "down")
+        table = app.screen.query_one(PagedTable)
+        before = table.current
+        theirs.configs.add(BOB, scope, text("aaa_second"))
+        await noticed(pilot)
+        assert "aaa_second" not in screen_text(app)
+        assert "There are newer events: f5 shows them." in screen_text(app)
+        assert table.current == before
+        await press(pilot, "f5")
+        assert "aaa_second" in screen_text(app)
 
 
 async def test_one_key_everywhere_follows(world: World, theirs: Repository, noticed: Play) -> None:

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, InvalidInputError
 from bifrost_tui.store.filters import Order, parse_filter
 from bifrost_tui.store.requests import ConfigList
@@ -30,6 +29,7 @@ from bifrost_tui.tui.cells import (
     config_row_style,
     counts_text,
     found_text,
+    scope_text,
 )
 from bifrost_tui.tui.config_source import ConfigSource, why_not
 from bifrost_tui.tui.live import is_shut_out
@@ -149,10 +149,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
 
     def on_mount(self) -> None:
         """Show where we are, and ask for the first lines."""
-        name = Text(visible(self._scope.name), "bold")
-        if self._scope.archived:
-            name.append("  archived", "$warning")
-        self.heading.left = name
+        self.heading.left = scope_text(self._scope)
         self.heading.right = self.bifrost.context_line()
         self.table.focus()
         self._counts_due = True
@@ -280,6 +277,9 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
 
     def _show_counts(self, counts: ScopeCounts) -> None:
         self._counts = counts
+        if counts.scope is not None and counts.scope != self._scope:
+            self._scope = counts.scope
+            self.heading.left = scope_text(self._scope)
         order = "" if self._order is Order.KEY else self._order.value
         self.facts.left = counts_text(counts, own_only=self._own_only, order=order)
         self._show_found()
