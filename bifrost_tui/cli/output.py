@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 from unicodedata import category, east_asian_width
 
 from bifrost_tui.display import ELLIPSIS, visible
@@ -26,10 +26,15 @@ class OutputError(BifrostError):
 
 
 def say(text: str) -> None:
-    """Write a line of words to standard error."""
-    # Without a standard error there is nobody to tell.
-    with suppress(OSError):
+    """Write a line of words to standard error; nowhere if that was closed."""
+    if sys.stderr is None:
+        # Else Python would print among the data.
+        return
+    try:
         print(visible(text), file=sys.stderr)  # noqa: T201
+    except OSError:
+        # Nobody is there to be told; what was done is done.
+        _drop(sys.stderr)
 
 
 def complain(message: str) -> None:
@@ -60,16 +65,16 @@ def emit(data: bytes) -> None:
         raise
     except OSError as error:
         problem = error.strerror
-        _drop_output()
+        _drop(sys.stdout)
     if problem is not None:
         raise OutputError(f"Standard output could not be written: {problem}.")
 
 
-def _drop_output() -> None:
+def _drop(stream: TextIO) -> None:
     """Let what is still buffered go nowhere: Python would fail on it once more at its end."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 

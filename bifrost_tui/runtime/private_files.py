@@ -45,19 +45,26 @@ class PrivateFiles:
 
     def __enter__(self) -> Self:
         read, self._pipe = os.pipe()
+        ready, is_ready = os.pipe()
         # They stay blocked in the watcher: it ends when its work is done.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self._watcher = os.fork()
             if not self._watcher:
-                _watch(read)
+                _watch(read, is_ready)
+            os.close(is_ready)
+            is_ready = -1
+            # From then on a signal to our group does not end it with us.
+            os.read(ready, 1)
         except OSError as error:
             os.close(self._pipe)
             reason = visible(error.strerror or "unknown reason")
             raise CommandError(f"No process to remove the files can be made: {reason}.") from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.close(read)
+            for end in (read, ready, is_ready):
+                if end >= 0:
+                    os.close(end)
         return self
 
     def __exit__(
@@ -175,13 +182,15 @@ class _Memory:
         return None
 
 
-def _watch(pipe: int) -> NoReturn:
+def _watch(pipe: int, is_ready: int) -> NoReturn:
     """Wait until nobody holds the other end of the pipe any more; remove what was named there.
 
-    In a process of its own, which does not return.
+    In a process of its own, which does not return. It closes ``is_ready`` once it is in a group of
+    its own.
     """
     try:
         os.setsid()
+        os.close(is_ready)
         os.chdir("/")
         _close_all_but(pipe)
         data = b""
