@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -21,7 +21,6 @@ from textual import events
 from textual.app import App
 from textual.keys import _character_to_key
 from textual.message_pump import MessagePump
-from textual.messages import Prompt
 from textual.pilot import Pilot
 
 from bifrost_tui.crypto.cipher import DatabaseRoot
@@ -254,39 +253,38 @@ async def settled(pilot: Pilot[Any]) -> None:
     app, quiet = pilot.app, 0
     # A worker's answer may ask the next question: all must be quiet for a while.
     while quiet < 3 and app._exception is None:
-        pumps = [pump for screen in app.screen_stack for pump in screen.walk_children()]
-        await _reached(app, [app, *app.screen_stack, *pumps])
+        await _handled(app)
         app.screen._on_timer_update()
         running = [
             asyncio.ensure_future(worker.wait()) for worker in app.workers if not worker.is_finished
         ]
         if running:
             await asyncio.wait(running)
-        busy = running or any(_has_work(pump) for pump in (app, *app.screen_stack, *pumps))
         typed_ahead = isinstance(app, OrderedApp) and app.is_obeying
-        quiet = 0 if busy or typed_ahead else quiet + 1
+        busy = running or typed_ahead or any(_is_at_work(pump) for pump in _pumps(app))
+        quiet = 0 if busy else quiet + 1
 
 
-def _has_work(pump: MessagePump) -> bool:
-    # A screen in the background prompts the one above it to be drawn each time that it is asked
-    # anything, by us too: on a loaded machine there would be no end to it.
-    waiting: Iterable[object] = pump._message_queue.values
-    return any(not isinstance(message, Prompt) for message in waiting)
+def _pumps(app: App[Any]) -> list[MessagePump]:
+    widgets = [pump for screen in app.screen_stack for pump in screen.walk_children()]
+    return [app, *app.screen_stack, *widgets]
 
 
-async def _reached(app: App[Any], pumps: Sequence[MessagePump]) -> None:
-    """Wait until all that is in the queues of widgets now has been handled."""
-    waiting = []
-    for pump in pumps:
-        reached = asyncio.Event()
-        if pump.call_later(reached.set):
-            waiting.append((pump, asyncio.ensure_future(reached.wait())))
-    while waiting and app._exception is None:
-        await asyncio.wait([handled for _, handled in waiting], timeout=0.02)
-        for pump, handled in waiting:
-            if not pump.is_running:  # gone, with what was in its queue
-                handled.cancel()
-        waiting = [(pump, handled) for pump, handled in waiting if not handled.done()]
+async def _handled(app: App[Any]) -> None:
+    """Wait until all that is in the queues of widgets has been handled."""
+    turns = 0
+    while app._exception is None and any(_is_at_work(pump) for pump in _pumps(app)):
+        turns += 1
+        # What takes many turns of the loop waits for a thread: leave the processor to it.
+        await asyncio.sleep(0 if turns < 50 else 0.001)
+
+
+def _is_at_work(pump: MessagePump) -> bool:
+    """Tell whether a widget does anything else than wait for its next message."""
+    if not pump.is_running:  # gone, with what was in its queue
+        return False
+    queue: Any = pump._message_queue
+    return bool(queue.values) or not queue.ready_event._waiters
 
 
 def send_key(pilot: Pilot[Any], key: str) -> None:
