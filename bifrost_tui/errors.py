@@ -26,6 +26,7 @@ A message says what happened, to which scope and key, and what to do; never a va
     ├── AlreadyExistsError
     ├── InvalidInputError            a field with what is wrong with it
     ├── ConflictError                another operator's change came between
+    ├── TransferError                a file that cannot be imported or exported as it stands
     ├── SecretUnreadableError        a secret that no key at hand opens
     ├── SecretNeedsValueError        a secret that has no value yet
     ├── CommandError                 a command that cannot be run
@@ -187,6 +188,17 @@ class ConflictError(BifrostError):
         self.by = by
         self.at = at
         self.deleted = deleted
+
+
+class TransferError(BifrostError):
+    """A file cannot be imported or exported as it stands; nothing was changed.
+
+    ``problems`` are all that was found, a sentence each; the message says the first of them.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class DanglingReferenceError(BifrostError):

@@ -1,0 +1,1 @@
+"""Configs as they travel: portable and encrypted bundles, dotenv, a Bifrost platform's data."""
