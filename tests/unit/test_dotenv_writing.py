@@ -75,6 +75,7 @@ def in_shell(text: str, folder: Path, *shell: str) -> tuple[dict[str, str] | Non
         [*shell, "-c", script, "/usr/bin/env"],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        check=False,
         capture_output=True,
         timeout=30,
     )
