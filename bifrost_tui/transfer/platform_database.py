@@ -7,12 +7,13 @@ where everybody on the host can read it, and none turns up in a message.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bifrost_tui.display import counted, shorten, visible
+from bifrost_tui.display import ELLIPSIS, counted, shorten, visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.platform_key import PlatformKey
@@ -27,6 +28,8 @@ from bifrost_tui.transfer.platform_rows import (
 if TYPE_CHECKING:
     from psycopg import Connection
 
+T = TypeVar("T")
+
 SCHEMES = ("bifrost+postgresql:", "bifrost+postgres:")
 URL_VARIABLE = "BIFROST_SOURCE_DATABASE_URL"
 """Holds the URL of the platform's database, where that has a password in it."""
@@ -39,6 +42,9 @@ _LONGEST_VALUE = 8 * 1024 * 1024
 _LONGEST_TEXT = 4096
 _LARGEST = 256 * 1024 * 1024
 """The most characters of all values together, as of a file."""
+
+_SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret"})
+"""The parameters that libpq keeps secret."""
 
 _NEEDED = {
     "organizations": ("id", "name"),
@@ -75,10 +81,11 @@ def read_platform_database(
 
     """
     tell = tell or (lambda _sentence: None)
-    with _connected(_parameters(url, os.environ if environ is None else environ)) as connection:
-        columns = _columns(connection)
-        organizations, inactive = _organizations(connection, columns)
-        rows, left_out = _rows(connection, columns, progress or (lambda _done, _total: None))
+    step = progress or (lambda _done, _total: None)
+    parameters = _parameters(url, os.environ if environ is None else environ)
+    organizations, inactive, rows, left_out = _with_connection(
+        parameters, lambda connection: _everything(connection, step)
+    )
     if inactive:
         names = ", ".join(sorted(_shown(name) for name in inactive.values()))
         tell(f"{counted(len(inactive), 'inactive organization')} left out: {shorten(names, 300)}.")
@@ -120,82 +127,72 @@ def _parameters(url: str, environ: Mapping[str, str]) -> dict[str, Any]:
         if scheme.lower().removeprefix("bifrost+") not in ("postgresql", "postgres"):
             raise TransferError(f"{URL_VARIABLE} is no URL of a PostgreSQL database.")
     parameters = _parsed(f"postgresql:{rest}")
-    secret = {"password", "sslpassword", "oauth_client_secret"} & parameters.keys()
-    if secret and not from_variable:
+    if _SECRETS & parameters.keys() and not from_variable:
         raise TransferError(
             "The URL holds a password, and everybody on this host can see it in the list of"
             f" processes. Put it into PGPASSWORD or ~/.pgpass, or the whole URL into {URL_VARIABLE}"
             f" and give {SCHEMES[0]} alone. Nothing was read."
         )
-    return {"connect_timeout": _SECONDS_TO_CONNECT, "application_name": "bifrost-tui"} | parameters
+    ours = {"connect_timeout": _SECONDS_TO_CONNECT, "application_name": "bifrost-tui"}
+    return ours | parameters | {"client_encoding": "utf8"}
 
 
 def _parsed(url: str) -> dict[str, Any]:
-    with _psycopg_errors() as failed:
-        from psycopg.conninfo import conninfo_to_dict
+    psycopg = _driver()
+    found = None
+    # libpq's error quotes the part at fault, which may be a password.
+    with suppress(psycopg.Error, UnicodeError):
+        found = dict(psycopg.conninfo.conninfo_to_dict(url))
+    if found is None:
+        raise TransferError(
+            f"That is no URL of a database. Write it as {SCHEMES[0]}//user@host/database"
+        )
+    return found
 
-        return dict(conninfo_to_dict(url))
-    # libpq quotes the part at fault, which may be a password.
-    del failed
+
+def _driver() -> ModuleType:
+    """Return psycopg, which only this form of import takes.
+
+    Raises:
+        TransferError: it is not installed.
+
+    """
+    try:
+        import psycopg.conninfo
+    except ImportError:
+        pass
+    else:
+        return psycopg
     raise TransferError(
-        f"That is no URL of a database. Write it as {SCHEMES[0]}//user@host/database"
+        "Reading a PostgreSQL database takes its driver: pip install 'bifrost-tui[postgres]'"
     )
 
 
-class _Failed:
-    """What a driver's error said, without the error: that may hold a password or a value."""
-
-    def __init__(self) -> None:
-        self.state: str | None = None
-        self.words = ""
-
-
-@contextmanager
-def _psycopg_errors() -> Iterator[_Failed]:
-    """Keep the driver's errors from leaving the block, and what they said from being lost.
+def _with_connection(parameters: dict[str, Any], work: Callable[[Connection[Any]], T]) -> T:
+    """Do something within a read-only transaction; nothing can be changed in it.
 
     Raises:
-        TransferError: the driver is not installed.
+        TransferError: the driver or the server failed; what they said may hold a value or a
+            password, and is not kept.
 
     """
-    failed = _Failed()
+    psycopg = _driver()
+    connection, problem = None, ""
     try:
-        import psycopg
-    except ImportError:
-        psycopg = None  # type: ignore[assignment]
-    if psycopg is None:
-        raise TransferError(
-            "Reading a PostgreSQL database takes its driver: pip install 'bifrost-tui[postgres]'"
-        )
-    try:
-        yield failed
-    except psycopg.Error as error:
-        failed.state = error.sqlstate
-        failed.words = _words(error)
-
-
-def _words(error: Exception) -> str:
-    """Return what the server said, on one line and without details, which may quote a row."""
-    said = str(error).strip().split("\n", 1)[0]
-    return shorten(visible(said), 200)
-
-
-@contextmanager
-def _connected(parameters: dict[str, Any]) -> Iterator[Connection[Any]]:
-    """Give a connection within a read-only transaction; nothing can be changed through it."""
-    connection = None
-    with _psycopg_errors() as failed:
         connection = _connect(parameters)
-    if connection is None:
-        raise TransferError(_without_password(_why_not(failed), parameters))
-    found = _Failed()
-    try:
-        with _psycopg_errors() as found:
-            yield connection
-            return
-    finally:
-        connection.close()
-    raise TransferError(_why_not_read(found))
+    except (psycopg.Error, UnicodeError) as error:
+        problem = _why_no_connection(error, parameters)
+    if connection is not None:
+        try:
+            return work(connection)
+        except psycopg.Error as error:
+            problem = _why_not_read(error)
+        except UnicodeDecodeError:
+            problem = "The platform's database holds text that is not UTF-8."
+        finally:
+            connection.close()
+    # Raised outside the handlers, as everywhere here.
+    raise TransferError(problem)
 
 
 def _connect(parameters: dict[str, Any]) -> Connection[Any]:
@@ -216,27 +213,24 @@ def _connect(parameters: dict[str, Any]) -> Connection[Any]:
     return connection
 
 
-def _without_password(message: str, parameters: Mapping[str, Any]) -> str:
-    """Take a password out of a message, wherever a server might have put it."""
-    for name in ("password", "sslpassword", "oauth_client_secret"):
-        if secret := parameters.get(name):
-            message = message.replace(visible(str(secret)), "…").replace(str(secret), "…")
-    return message
+def _why_no_connection(error: Exception, parameters: Mapping[str, Any]) -> str:
+    """Return what libpq or the server said, without a password wherever it may stand in that."""
+    said = shorten(visible(" ".join(str(error).split())), 300)
+    for name in _SECRETS & parameters.keys():
+        secret = str(parameters[name])
+        said = said.replace(secret, ELLIPSIS).replace(visible(secret), ELLIPSIS) if secret else said
+    return f"The platform's database cannot be reached: {said}"
 
 
-def _why_not(failed: _Failed) -> str:
-    return f"The platform's database cannot be reached: {failed.words or 'no connection'}"
-
-
-def _why_not_read(failed: _Failed) -> str:
-    if failed.state == "42501":
+def _why_not_read(error: Any) -> str:
+    if error.sqlstate == "42501":
         return (
             "The platform's database does not let this user read everything that is needed. Grant"
             " SELECT on organizations, configs and integrations, without row policies."
         )
-    if failed.state == "57014":
+    if error.sqlstate == "57014":
         return f"Reading the platform's database took over {_MINUTES_TO_READ} minutes."
-    return f"The platform's database could not be read ({failed.state or 'connection lost'})."
+    return f"The platform's database could not be read ({error.sqlstate or 'connection lost'})."
 
 
 # Reading
@@ -278,6 +272,14 @@ def _columns(connection: Connection[Any]) -> _Columns:
             f"That is no database of a Bifrost platform: it has {', '.join(missing)}."
         )
     return _Columns(found)
+
+
+def _everything(
+    connection: Connection[Any], progress: Callable[[int, int], None]
+) -> tuple[dict[str, str], dict[str, str], list[PlatformRow], int]:
+    """Return the active and the inactive organizations, the configs, and how many are left out."""
+    columns = _columns(connection)
+    return *_organizations(connection, columns), *_rows(connection, columns, progress)
 
 
 def _organizations(
@@ -361,7 +363,8 @@ def _unwrapped(text: str) -> Any:
     try:
         value = parse_json(text)
     except TransferError:
-        return Refused("it is nested too deep.")
+        # Its words are about a file.
+        return Refused("it is nested too deep, or no JSON.")
     return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
 
 
