@@ -10,13 +10,8 @@ from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.platform_key import PlatformKey
-from bifrost_tui.transfer.platform_rows import (
-    PlatformRow,
-    Refused,
-    Tell,
-    incoming_scopes,
-    parse_json,
-)
+from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
+from bifrost_tui.transfer.platform_values import Refused, parse_json
 
 VERSION = "1.0"
 """The one version of the platform's export files that there is."""
