@@ -18,8 +18,7 @@ class RefusedError(Exception):
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON; what JSON of ours may not hold becomes a
-    :class:`~bifrost_tui.transfer.strict.Wrong` where it stands.
+    """Parse JSON; what is refused in it becomes a ``Wrong`` where it stands.
 
     Raises:
         TransferError: it is none, or nested too deep.
