@@ -6,7 +6,7 @@ It is JSON or YAML; both hold the same. The same content gives the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,14 +29,29 @@ _STEP = 1000
 class Writer(Protocol):
     """What writes the parts of a bundle in one notation."""
 
-    def begin(self, facts: list[tuple[str, Any]]) -> None: ...
-    def begin_global(self) -> None: ...
-    def end_global(self) -> None: ...
-    def begin_organizations(self) -> None: ...
-    def begin_organization(self, name: str) -> None: ...
-    def end_organization(self) -> None: ...
-    def config(self, config: ExportedConfig, secret: str | None = None) -> None: ...
-    def end(self) -> None: ...
+    def begin(self, facts: list[tuple[str, Any]]) -> None:
+        """Write what stands before the scopes."""
+
+    def begin_global(self) -> None:
+        """Begin the configs of global."""
+
+    def end_global(self) -> None:
+        """End them."""
+
+    def begin_organizations(self) -> None:
+        """Begin the organizations."""
+
+    def begin_organization(self, name: str) -> None:
+        """Begin an organization."""
+
+    def end_organization(self) -> None:
+        """End it."""
+
+    def config(self, config: ExportedConfig, secret: str | None = None) -> None:
+        """Write a config; of a secret the value only where it is given."""
+
+    def end(self) -> None:
+        """End the bundle."""
 
 
 def is_yaml(data: bytes, name: str = "") -> bool:
@@ -97,34 +112,48 @@ def write_bundle(
     secret: Callable[[ExportedConfig], str | None] | None = None,
 ) -> None:
     """Write a bundle by a writer; ``secret`` gives the values of secrets where they travel."""
-    done, total = 0, export.total
+    total = export.total
+    for done in bundle_steps(export, writer, secret):
+        if progress is not None:
+            progress(done, total)
 
-    def configs(scope: Any) -> None:
+
+def bundle_steps(
+    export: Export,
+    writer: Writer,
+    secret: Callable[[ExportedConfig], str | None] | None = None,
+) -> Iterator[int]:
+    """Write a bundle like :func:`write_bundle`, and say from time to time how much is done.
+
+    For who takes away what is written, a piece at a time.
+    """
+    done = 0
+
+    def configs(scope: Any) -> Iterator[int]:
         nonlocal done
         put = writer.config
         for config in export.rows(scope):
             put(config, secret(config) if secret is not None else None)
             done += 1
-            if progress is not None and done % _STEP == 0:
-                progress(done, total)
+            if done % _STEP == 0:
+                yield done
 
     writer.begin([(VERSION_FIELD, VERSION), (PROGRAM_FIELD, f"bifrost-tui {__version__}")])
     organizations = []
     for exported in export.scopes:
         if exported.scope.is_global:
             writer.begin_global()
-            configs(exported.scope)
+            yield from configs(exported.scope)
             writer.end_global()
         else:
             organizations.append(exported.scope)
     writer.begin_organizations()
     for scope in organizations:
         writer.begin_organization(scope.name)
-        configs(scope)
+        yield from configs(scope)
         writer.end_organization()
     writer.end()
-    if progress is not None:
-        progress(done, total)
+    yield done
 
 
 def _writer(put: Callable[[bytes], None], *, yaml: bool) -> Writer:

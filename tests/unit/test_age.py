@@ -109,8 +109,7 @@ def test_another_passphrase_is_told_from_damage() -> None:
 def test_no_place_of_a_file_can_be_changed() -> None:
     data = quick()
     for at in range(len(data)):
-        for bit in (0, 3, 7):
-            refused(data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :])
+        refused(data[:at] + bytes([data[at] ^ (1 << at % 8)]) + data[at + 1 :])
     secret, public = new_identity()
     data = sealed(KeyLock(read_recipients([public])), [TEXT])
     identities = read_identities(secret.encode())
@@ -123,7 +122,7 @@ def test_no_place_of_a_file_can_be_changed() -> None:
 def test_no_file_is_cut_short_anywhere() -> None:
     data = quick(b"x" * (2 * CHUNK))
     head = data.index(b"\n---") + 100
-    for end in (*range(head), *range(head, len(data), 997), len(data) - 1):
+    for end in (*range(head), *range(head, len(data), 9973), len(data) - 1):
         refused(data[:end])
     refused(data + b"x")
 
