@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
@@ -20,7 +21,7 @@ from bifrost_tui.store.access import may_change
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.config_lists import type_of
 from bifrost_tui.store.config_rotations import ConfigRotations
-from bifrost_tui.store.config_rows import schedule
+from bifrost_tui.store.config_rows import facts, schedule
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
 from bifrost_tui.store.organizations import count_change
@@ -116,7 +117,7 @@ class ConfigChanges(ConfigRotations):
             was_empty = was_secret and row.secret is None
             if checked.key != row.key:
                 self._free(connection, scope, checked.key, row.id)
-            before = _facts(row)
+            before = facts(partial(getattr, row))
             if row.type != checked.type and draft.value is None and checked.value is not None:
                 raise InvalidInputError("A new type needs a new value.", field="value")
             if (checked.refers_to, checked.integration) != (row.refers_to, row.integration):
@@ -124,7 +125,8 @@ class ConfigChanges(ConfigRotations):
             carried = self._carried(connection, access, scope, row, checked, carry_references)
             now = self._context.now()
             self._fill(connection, row, checked, now)
-            changed = [name for name, value in _facts(row).items() if value != before[name]]
+            after = facts(partial(getattr, row))
+            changed = [name for name, value in after.items() if value != before[name]]
             told = self._tell(
                 session,
                 access,
@@ -279,18 +281,3 @@ class ConfigChanges(ConfigRotations):
         if checked.secret is not None:
             self._seal(connection, row, checked.secret, now)
         schedule(row)
-
-
-def _facts(row: Config) -> dict[str, object]:
-    """Return what an event may say has changed, by name."""
-    return {
-        "key": row.key,
-        "type": row.type,
-        "value": row.value,
-        "refers_to": row.refers_to,
-        "secret": row.secret_version,
-        "partial_mask": row.hint is not None,
-        "integration": row.integration,
-        "description": row.description,
-        "rotate_every_days": row.rotate_every_days,
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
@@ -138,3 +138,18 @@ def schedule(row: Config) -> None:
     """Set when a secret is due, from the age of its value and its period."""
     changed, period = row.secret_changed_at, row.rotate_every_days
     row.due_at = changed + timedelta(days=period) if changed and period else None
+
+
+def facts(column: Callable[[str], Any]) -> dict[str, object]:
+    """Return what an event may say has changed, by name, of a row whose columns it is given."""
+    return {
+        "key": column("key"),
+        "type": column("type"),
+        "value": column("value"),
+        "refers_to": column("refers_to"),
+        "secret": column("secret_version"),
+        "partial_mask": column("hint") is not None,
+        "integration": column("integration"),
+        "description": column("description"),
+        "rotate_every_days": column("rotate_every_days"),
+    }

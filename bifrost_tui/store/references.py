@@ -202,12 +202,17 @@ def check_target(
             field="value",
         )
     bound = found.integration
-    if bound is not None and (integration or "").casefold() != bound.casefold():
+    if bound is not None and not same_integration(bound, integration):
         raise InvalidInputError(
             f"{refers_to} is bound to the integration {visible(bound)}. Give the reference that"
             " integration, or choose another secret.",
             field="integration",
         )
+
+
+def same_integration(bound: str, integration: str | None) -> bool:
+    """Tell whether a reference has the integration that its secret is bound to."""
+    return (integration or "").casefold() == bound.casefold()
 
 
 def referring(scope_id: str, key: str, seen: frozenset[str] | None) -> Select[Any]:

@@ -19,6 +19,8 @@ from bifrost_tui.store.removal import Members
 
 if TYPE_CHECKING:
     from bifrost_tui.store.audit_lists import AuditLog
+    from bifrost_tui.store.exporting import Exports
+    from bifrost_tui.store.importing import Imports
 
 
 class Repository:
@@ -41,6 +43,20 @@ class Repository:
         from bifrost_tui.store.audit_lists import AuditLog
 
         return AuditLog(self._context)
+
+    @cached_property
+    def imports(self) -> Imports:
+        """What files bring in; imported when somebody brings one."""
+        from bifrost_tui.store.importing import Imports
+
+        return Imports(self._context)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """What leaves in files; imported when somebody asks for one."""
+        from bifrost_tui.store.exporting import Exports
+
+        return Exports(self._context)
 
     @property
     def clock(self) -> Clock:

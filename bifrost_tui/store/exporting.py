@@ -1,0 +1,210 @@
+"""Exporting: what a scope has of its own, key by key, without a secret's value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, bindparam, select
+
+from bifrost_tui.errors import AccessDeniedError
+from bifrost_tui.store.access import managed_scopes, may_manage
+from bifrost_tui.store.audit import Event
+from bifrost_tui.store.config_lists import type_of
+from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.importing import Progress, counting
+from bifrost_tui.store.requests import Access
+from bifrost_tui.store.schema import config, organization, scope_summary
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
+
+T = TypeVar("T")
+
+ACTION = "config.export"
+
+_ROWS = (
+    select(
+        config.c.key,
+        config.c.type,
+        config.c.value,
+        config.c.refers_to,
+        config.c.integration,
+        config.c.description,
+        config.c.rotate_every_days,
+        config.c.hint.is_not(None).label("partial_mask"),
+        config.c.secret.is_(None).label("empty"),
+    )
+    .where(config.c.scope_id == bindparam("scope"))
+    .order_by(config.c.key)
+)
+_COUNT = select(scope_summary.c.configs).where(scope_summary.c.scope_id == bindparam("scope"))
+_CHUNK = 1000
+
+
+class ExportedConfig(NamedTuple):
+    """One config as it leaves: a secret without its value."""
+
+    key: str
+    type: ConfigType
+    value: str | None
+    """Canonical JSON text; ``None`` for a secret and for a reference."""
+    refers_to: str | None
+    """The key of the secret that a reference stands for."""
+    integration: str | None
+    description: str
+    rotate_every_days: int | None
+    partial_mask: bool
+    needs_value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedScope:
+    """A scope that is exported, and how many configs it has."""
+
+    scope: Scope
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is exported: one state of the database, as long as it is read."""
+
+    scopes: tuple[ExportedScope, ...]
+    """Global first, then organizations by name."""
+    left_out: tuple[str, ...]
+    """Archived organizations, where all that the actor manages are exported."""
+    _connection: Connection = field(repr=False)
+    _step: Callable[[int], object] = field(repr=False)
+
+    @property
+    def total(self) -> int:
+        """How many configs there are in all."""
+        return sum(each.count for each in self.scopes)
+
+    def rows(self, scope: Scope) -> Iterator[ExportedConfig]:
+        """Return the configs of one of the scopes, by key."""
+        if all(each.scope.id != scope.id for each in self.scopes):
+            raise ValueError("this scope is not exported")
+        found = self._connection.execute(_ROWS, {"scope": scope.id})
+        for some in found.partitions(_CHUNK):
+            for row in some:
+                yield _exported(row)
+            self._step(len(some))
+
+
+def _exported(row: Any) -> ExportedConfig:
+    kind = type_of(row)
+    secret = kind is ConfigType.SECRET
+    return ExportedConfig(
+        row.key,
+        kind,
+        row.value,
+        row.refers_to,
+        row.integration,
+        row.description,
+        row.rotate_every_days,
+        bool(row.partial_mask),
+        secret and bool(row.empty),
+    )
+
+
+class Exports:
+    """What leaves the database, for one actor at a time."""
+
+    def __init__(self, context: StoreContext) -> None:
+        self._context = context
+
+    def portable(
+        self,
+        access: Access,
+        scopes: Sequence[Scope] | None,
+        consume: Callable[[Export], T],
+        *,
+        form: str,
+        progress: Progress | None = None,
+    ) -> T:
+        """Tell the log of an export, then hand it to ``consume``; return what that returns.
+
+        All that ``consume`` reads is one state of the database. Without ``scopes`` it is every
+        scope that the actor manages, archived organizations left out. ``form`` names the kind of
+        file in the log.
+
+        Raises:
+            AccessDeniedError: the actor is neither owner nor admin there, or anywhere.
+            OrganizationNotFoundError: no such organization, or none for this actor.
+
+        """
+        context = self._context
+
+        def tell(connection: Connection) -> tuple[Scope, ...]:
+            found = self._wanted(connection, access, scopes)
+            told = [
+                Event(ACTION, each.scope, details={"count": each.count, "form": form})
+                for each in found
+            ]
+            context.chain.append(connection, access, *told)
+            return tuple(each.scope for each in found)
+
+        def read(connection: Connection) -> T:
+            # What was told of, and no other: one may have been added meanwhile.
+            found = self._wanted(connection, access, told)
+            step = counting(progress, sum(each.count for each in found))
+            left_out = _archived(connection, access) if scopes is None else ()
+            return consume(Export(found, left_out, connection, step))
+
+        about = scopes[0] if scopes is not None and len(scopes) == 1 else None
+        event = Event(ACTION, about, details={"form": form})
+        told = context.guard(access, event, lambda: context.database.write_rows(tell))
+        return context.guard(access, event, lambda: context.database.read(read))
+
+    def _wanted(
+        self, connection: Connection, access: Access, scopes: Sequence[Scope] | None
+    ) -> tuple[ExportedScope, ...]:
+        if scopes is None:
+            found = _managed(connection, access)
+        else:
+            found = [self._entered(connection, access, scope) for scope in _once(scopes)]
+        return tuple(
+            ExportedScope(
+                scope, connection.execute(_COUNT, {"scope": scope.id}).scalar_one_or_none() or 0
+            )
+            for scope in found
+        )
+
+    def _entered(self, connection: Connection, access: Access, scope: Scope) -> Scope:
+        here, role = self._context.enter(connection, access, scope)
+        if not may_manage(role):
+            raise AccessDeniedError(
+                f"{access.actor} may not export {here.name}: that takes an owner or an admin."
+            )
+        return here
+
+
+def _once(scopes: Sequence[Scope]) -> list[Scope]:
+    return list({scope.id: scope for scope in scopes}.values())
+
+
+def _managed(connection: Connection, access: Access) -> list[Scope]:
+    managed = managed_scopes(connection, access)
+    if managed is not None and not managed:
+        raise AccessDeniedError(
+            f"{access.actor} may not export: that takes an owner or an admin of an organization."
+        )
+    found = [] if managed is not None else [GLOBAL_SCOPE]
+    rows = connection.execute(select(organization).order_by(organization.c.name_folded))
+    return found + [
+        Scope(row.id, row.name)
+        for row in rows
+        if row.archived_at is None and (managed is None or row.id in managed)
+    ]
+
+
+def _archived(connection: Connection, access: Access) -> tuple[str, ...]:
+    managed = managed_scopes(connection, access)
+    rows = connection.execute(select(organization).order_by(organization.c.name_folded))
+    return tuple(
+        row.name
+        for row in rows
+        if row.archived_at is not None and (managed is None or row.id in managed)
+    )
