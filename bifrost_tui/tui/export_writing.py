@@ -1,0 +1,86 @@
+"""An export of the screens: which forms there are, and how one becomes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.views import Scope
+from bifrost_tui.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.exporting import Export, ExportedConfig
+    from bifrost_tui.store.repository import Repository
+    from bifrost_tui.store.requests import Access
+
+JSON, YAML, DOTENV = "portable JSON", "portable YAML", ".env"
+ENDINGS = {JSON: ".json", YAML: ".yaml", DOTENV: ".env"}
+"""The forms that screens write, each with the ending of its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What is to be written, and where."""
+
+    scope: Scope | None
+    """``None`` for all that the actor manages."""
+    form: str
+    target: Path
+    replace: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    configs: int
+    scopes: int
+    without_value: int
+    """Secrets and, in a ``.env`` file, references: named there, without a value."""
+    left_out: tuple[str, ...]
+
+
+class _Counted:
+    """An export that counts what goes along without a value while it is written."""
+
+    def __init__(self, export: Export, form: str) -> None:
+        self._export = export
+        self.scopes, self.total, self.left_out = export.scopes, export.total, export.left_out
+        self._without = {ConfigType.SECRET}
+        if form == DOTENV:
+            self._without.add(ConfigType.SECRET_REF)
+        self.without_value = 0
+
+    def rows(self, scope: Scope) -> Iterator[ExportedConfig]:
+        for row in self._export.rows(scope):
+            self.without_value += row.type in self._without
+            yield row
+
+
+def write_export(
+    repository: Repository,
+    access: Access,
+    wanted: ExportRequest,
+    progress: Callable[[int, int], None],
+) -> Exported:
+    """Write a file, whole or not at all; runs in a thread.
+
+    Raises:
+        BifrostError: it is not theirs to export, or cannot be written.
+
+    """
+
+    def consume(export: Export) -> Exported:
+        counted = _Counted(export, wanted.form)
+        with whole_file(wanted.target, replace=wanted.replace) as put:
+            _writer(wanted.form)(counted, put, progress)
+        return Exported(
+            counted.total, len(counted.scopes), counted.without_value, tuple(counted.left_out)
+        )
+
+    scopes = None if wanted.scope is None else [wanted.scope]
+    form = "dotenv" if wanted.form == DOTENV else "portable"
+    return repository.exports.portable(access, scopes, consume, form=form, progress=progress)
