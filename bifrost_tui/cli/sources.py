@@ -1,0 +1,65 @@
+"""Where an import comes from: a file or a pipe, told apart by what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bifrost_tui.cli.exporting import host_file, progress
+from bifrost_tui.cli.session import this_origin
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.incoming import IncomingScope
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says of where an import comes from."""
+
+    file: str
+    options: Mapping[str, Any]
+    """The options that belong to single forms, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is imported."""
+
+    form: str
+    """What it is called in the log."""
+    noun: str
+    """What it is called in sentences: ``portable bundle``."""
+    scopes: list[IncomingScope]
+
+
+def _portable(data: bytes, given: Given) -> Source:
+    from bifrost_tui.transfer.portable import read_portable
+
+    with progress("Reading") as step:
+        scopes = read_portable(data, given.file, progress=step)
+    return Source("portable", "portable bundle", scopes)
+
+
+_READERS: tuple[
+    tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...
+] = ((lambda _data, _given: True, _portable),)
+"""What tells a form by what the file holds, and what reads it; the first that fits does."""
+
+
+def read_source(given: Given) -> Source:
+    """Read what is to be imported.
+
+    Raises:
+        TransferError: it cannot be read, or not as a whole.
+        AccessDeniedError: the file is not for this session.
+
+    """
+    from bifrost_tui.transfer.files import read_file, read_standard_input
+
+    path = host_file(given.file, "import")
+    if path is None:
+        data = read_standard_input()
+    else:
+        data = read_file(path, follow=not this_origin().confined)
+    return next(read for fits, read in _READERS if fits(data, given))(data, given)
