@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
@@ -60,6 +60,13 @@ class _Counted:
             yield row
 
 
+def _write(export: Export, form: str, put: Callable[[bytes], None]) -> None:
+    # Reading tells how far it is; what is read is written at once.
+    from bifrost_tui.transfer.portable import write_portable
+
+    write_portable(export, put, yaml=form == YAML)
+
+
 def write_export(
     repository: Repository,
     access: Access,
@@ -76,7 +83,8 @@ def write_export(
     def consume(export: Export) -> Exported:
         counted = _Counted(export, wanted.form)
         with whole_file(wanted.target, replace=wanted.replace) as put:
-            _writer(wanted.form)(counted, put, progress)
+            # It is one to whoever writes: the same attributes, the same rows.
+            _write(cast("Export", counted), wanted.form, put)
         return Exported(
             counted.total, len(counted.scopes), counted.without_value, tuple(counted.left_out)
         )

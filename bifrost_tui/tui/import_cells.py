@@ -103,22 +103,31 @@ def where_text(line: PlanLine) -> Text:
     return Text("Global" if line.key else "", "bold")
 
 
-def about_text(line: PlanLine, note: str = "") -> Text:
-    """Say what there is to know of a line: what differs, whether it needs a value, and why."""
+def about_text(line: PlanLine, note: str = "", *, whole: bool = False) -> Text:
+    """Say what there is to know of a line: what differs, whether it needs a value, and why.
+
+    ``whole`` says it in words, where there is room for them.
+    """
     parts: list[Text] = []
     if line.needs_value:
         parts.append(Text(NEEDS_VALUE, "$accent"))
-    if line.verdict is Verdict.DIFFERS and line.fields:
-        names = ", ".join(name.replace("_", " ") for name in line.fields)
-        parts.append(Text(visible(names), "$warning"))
+    # A secret's value is no part of what is overwritten or kept.
+    fields = line.fields if line.verdict is Verdict.DIFFERS else _beside_value(line.fields)
+    if fields:
+        names = ", ".join(name.replace("_", " ") for name in fields)
+        parts.append(Text(visible(f"differs in {names}" if whole else names), "$warning"))
     if line.verdict is Verdict.OTHER_VALUE:
-        parts.append(Text("keeps its value", "$muted"))
+        parts.append(Text("keeps the value it has here", "$muted"))
     if line.why:
         refused = line.verdict is Verdict.REFUSED
         parts.append(Text(visible(line.why), "" if refused else "$muted"))
     if note:
         parts.append(Text(visible(note), "$muted"))
     return Text(" · ").join(parts)
+
+
+def _beside_value(fields: Sequence[str]) -> list[str]:
+    return [name for name in fields if name != "value"]
 
 
 def facts_text(plan: ImportPlan) -> Text:
@@ -142,11 +151,11 @@ def facts_text(plan: ImportPlan) -> Text:
 def _append_need(text: Text, number: int) -> None:
     if number:
         text.append(" · " if text else "")
-        text.append(f"○ {number:,} will need {_a_value(number)}", "$accent")
+        text.append(f"○ {number:,} {_need(number)}", "$accent")
 
 
-def _a_value(number: int) -> str:
-    return "a value" if number == 1 else "values"
+def _need(number: int) -> str:
+    return "needs a value" if number == 1 else "need a value"
 
 
 def done_lines(done: Imported) -> list[tuple[str, str]]:
@@ -159,7 +168,7 @@ def done_lines(done: Imported) -> list[tuple[str, str]]:
         ("", done.rotated, "given another value"),
         ("", done.kept, "kept as they are here, though the file differs"),
         ("", done.same, "the same already"),
-        ("Secrets", done.need_value, f"need {_a_value(done.need_value)} now"),
+        ("Secrets", done.need_value, f"{_need(done.need_value)} now"),
     ]
     return [(label, f"{number:,} {words}") for label, number, words in lines if number]
 
@@ -170,5 +179,5 @@ def done_words(name: str, done: Imported) -> str:
     parts = [f"{done.added:,} added"] if done.added else []
     parts += [f"{changed:,} changed"] if changed else []
     parts += [f"{done.kept:,} kept"] if done.kept else []
-    parts += [f"{done.need_value:,} need {_a_value(done.need_value)}"] if done.need_value else []
+    parts += [f"{done.need_value:,} {_need(done.need_value)}"] if done.need_value else []
     return f"{visible(name)} is imported" + (f": {' · '.join(parts)}" if parts else "")

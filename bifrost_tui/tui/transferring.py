@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from textual.binding import Binding
+
 from bifrost_tui.display import visible
 from bifrost_tui.errors import AccessDeniedError
 from bifrost_tui.origin import Origin
@@ -17,6 +19,14 @@ from bifrost_tui.tui.queueing import queue_waiting
 
 if TYPE_CHECKING:
     from bifrost_tui.tui.app import BifrostApp
+
+TRANSFER_KEY = Binding(
+    "x",
+    "transfer",
+    "export, import",
+    id="screen.transfer",
+    tooltip="Export configs into a file, or import one",
+)
 
 Place = tuple[str | None, str]
 """An organization's name, ``None`` for global, and a key."""

@@ -26,14 +26,6 @@ class ConfigActions(DataScreen[None]):
             "r", "rotate", "rotate", id="configs.rotate", tooltip="Give the secret a new value"
         ),
         Binding("d", "delete", "delete", id="configs.delete", tooltip="Delete the config"),
-        Binding(
-            "x",
-            "transfer",
-            "export, import",
-            show=False,
-            id="screen.transfer",
-            tooltip="Export configs into a file, or import one",
-        ),
     ]
 
     table = getters.query_one("#configs", PagedTable)

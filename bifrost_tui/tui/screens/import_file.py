@@ -13,7 +13,12 @@ from textual.content import Content
 from textual.widgets import Input
 
 from bifrost_tui.display import shorten, visible
-from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
+from bifrost_tui.errors import (
+    AccessDeniedError,
+    BifrostError,
+    TransferError,
+    WrongPassphraseError,
+)
 from bifrost_tui.store.views import Scope
 from bifrost_tui.tui.base import LABEL_WIDTH, DataModal
 from bifrost_tui.tui.import_reading import (
@@ -151,7 +156,8 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
             self._point_at("passphrase", "")
             self.say(error.message)
             return
-        name = getattr(error, "field", "")
+        name = "passphrase" if isinstance(error, WrongPassphraseError) else ""
+        name = name or getattr(error, "field", "")
         if isinstance(error, AccessDeniedError | TransferError):
             name = name or "file"
         if name in ("file", "into", "passphrase"):

@@ -43,7 +43,7 @@ Nothing is changed before you import; then all of it is, or none.
 
 A secret that is here is never emptied or changed by a file without its value.
 """
-_SUGGESTED = "looks like a secret"
+_SUSPECTED = "looks like a secret"
 
 
 class ImportPreview(WorkingScreen[Finished | None]):
@@ -56,7 +56,14 @@ class ImportPreview(WorkingScreen[Finished | None]):
     ImportPreview WorkLine { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "import", "import", id="import.do", tooltip="Import it, after a question"),
+        Binding(
+            "i",
+            "import",
+            "import",
+            show=False,
+            id="import.do",
+            tooltip="Import it, after a question",
+        ),
         Binding(
             "space",
             "secret",
@@ -67,7 +74,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
         Binding(
             "f",
             "narrow",
-            "all",
+            "only",
             id="import.show",
             tooltip="Show what is refused alone, what differs, what is new …",
         ),
@@ -101,26 +108,34 @@ class ImportPreview(WorkingScreen[Finished | None]):
         with Horizontal(classes="facts"):
             yield SplitLine(id="facts")
             yield FilterBar()
-        columns = import_cells.columns(one_scope=self._prepared.request.into is not None)
+        columns = import_cells.columns(one_scope=self._one_scope is not None)
         yield PagedTable[PlanLine](columns, self._cell, row_style=_row_style, id="plan")
         yield TextBlock(id="about")
         yield WorkLine()
         yield Status()
         yield KeyBar()
 
+    @property
+    def _one_scope(self) -> str | None:
+        """The scope that all goes into, where it is one."""
+        into = self._prepared.request.into
+        return into.name if into is not None else self._prepared.read.scope
+
     def _cell(self, line: PlanLine, column: str) -> Text:
         return import_cells.cell(line, column, self._note(line))
 
     def _note(self, line: PlanLine) -> str:
-        if line.key not in self._prepared.suggested:
+        if line.key not in self._prepared.read.suspected:
             return ""
-        return _SUGGESTED if line.type is not ConfigType.SECRET else ""
+        return _SUSPECTED if line.type is not ConfigType.SECRET else ""
 
     def on_mount(self) -> None:
         """Show what would be done."""
         self.heading.right = self.bifrost.context_line()
         self.table.focus()
         self._show(self._prepared)
+        if notices := self._prepared.read.notices:
+            self.say(" ".join(notices), "warning")
         self.call_after_refresh(self.filter_bar.prepare)
 
     def _show(self, prepared: Prepared) -> None:
@@ -129,14 +144,12 @@ class ImportPreview(WorkingScreen[Finished | None]):
         self._filters = import_cells.filters(prepared.rows)
         if self._narrowed not in dict(self._filters):
             self._narrowed = ""
-        request = prepared.request
-        self.heading.left = Text.assemble(
-            "Import ",
-            (visible(request.name), "bold"),
-            f"  {FORMS[prepared.form]}",
+        heading = Text.assemble(
+            "Import ", (visible(prepared.request.file), "bold"), f", {FORMS[prepared.read.form]}"
         )
-        if request.into is not None:
-            self.heading.left.append(f" into {visible(request.into.name)}")
+        if self._one_scope is not None:
+            heading.append(", into ").append(visible(self._one_scope), "bold")
+        self.heading.left = heading
         self.facts.left = import_cells.facts_text(prepared.plan)
         self._narrow(current)
 
@@ -156,6 +169,8 @@ class ImportPreview(WorkingScreen[Finished | None]):
         self.table.reset_rows(rows, cursor=at)
         found = f"{len(rows):,} of {len(self._prepared.rows):,}"
         self.filter_bar.show_count(found if words else "")
+        alone = Text(f"only {self._narrowed}: {found}" if self._narrowed else "", "$muted")
+        self.facts.right = Text() if words else alone
         self._row_highlighted()
 
     @on(PagedTable.PageWanted)
@@ -216,9 +231,12 @@ class ImportPreview(WorkingScreen[Finished | None]):
 
     def action_narrow(self) -> None:
         """Show the next of the kinds that there are, alone; after the last, all."""
-        names = ["", *dict(self._filters)]
-        self._narrowed = names[(names.index(self._narrowed) + 1) % len(names)]
+        self._narrowed = self._next_kind()
         self._narrow(self.table.current)
+
+    def _next_kind(self) -> str:
+        names = ["", *dict(self._filters)]
+        return names[(names.index(self._narrowed) + 1) % len(names)]
 
     # Keys
 
@@ -226,11 +244,14 @@ class ImportPreview(WorkingScreen[Finished | None]):
         """Say what is shown, and what Enter does."""
         if action == "select_cursor":
             return "import"
-        return (self._narrowed or "all") if action == "narrow" else words
+        if action == "narrow":
+            following = self._next_kind()
+            return f"only {following}" if following else "all"
+        return words
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show no key for secrets where the file says which there are."""
-        if action == "secret" and self._prepared.form != DOTENV:
+        if action == "secret" and self._prepared.read.form != DOTENV:
             return False
         return super().check_action(action, parameters)
 
@@ -259,7 +280,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
         if line is None or self.is_working:
             return
         old = self._prepared
-        request = replace(old.request, secrets=old.secrets ^ {line.key})
+        request = replace(old.request, secrets=old.read.secrets ^ {line.key})
         repository, access = self.repository, self.access
 
         def question(progress: Progress) -> Prepared:
@@ -280,7 +301,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
         prepared = self._prepared
         self.query_one(Status).clear()
         self.app.push_screen(
-            ImportConfirm(prepared.request.name, prepared.plan), partial(self._decided, prepared)
+            ImportConfirm(prepared.request.file, prepared.plan), partial(self._decided, prepared)
         )
 
     def _decided(self, prepared: Prepared, decision: ImportDecision | None) -> None:
@@ -302,7 +323,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
         self.work("Importing", question, lambda found: self._imported(*found), self._refused)
 
     def _imported(self, done: Imported, waiting: frozenset[tuple[str | None, str]]) -> None:
-        name = self._prepared.request.name
+        name = self._prepared.request.file
         words = import_cells.done_words(name, done)
 
         def left(queue: bool | None) -> None:
@@ -348,5 +369,5 @@ def _told(line: PlanLine, note: str) -> Text:
         text.append(where, "bold")
     if line.place:
         text.append(f" · {visible(line.place)}", "$muted")
-    about = import_cells.about_text(line, note)
+    about = import_cells.about_text(line, note, whole=True)
     return text.append(" · " if text and about else "").append_text(about)

@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import BifrostError
 from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.transferring import open_transfer, why_no_transfer
+from bifrost_tui.tui.transferring import TRANSFER_KEY, open_transfer, why_no_transfer
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
@@ -77,13 +77,7 @@ class OrganizationsScreen(DataScreen[None]):
             tooltip="Filter the list",
         ),
         Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
-        Binding(
-            "x",
-            "transfer",
-            "export, import",
-            id="screen.transfer",
-            tooltip="Export configs into a file, or import one",
-        ),
+        TRANSFER_KEY,
         Binding(
             "Z",
             "archived",
