@@ -37,26 +37,24 @@ class Exported:
     """What was written."""
 
     configs: int
-    scopes: int
-    without_value: int
-    """Secrets and, in a ``.env`` file, references: named there, without a value."""
+    with_global: bool
+    organizations: int
+    secrets: int
+    """They are named there, without their values."""
     left_out: tuple[str, ...]
 
 
 class _Counted:
-    """An export that counts what goes along without a value while it is written."""
+    """An export that counts its secrets while they are written."""
 
-    def __init__(self, export: Export, form: str) -> None:
+    def __init__(self, export: Export) -> None:
         self._export = export
         self.scopes, self.total, self.left_out = export.scopes, export.total, export.left_out
-        self._without = {ConfigType.SECRET}
-        if form == DOTENV:
-            self._without.add(ConfigType.SECRET_REF)
-        self.without_value = 0
+        self.secrets = 0
 
     def rows(self, scope: Scope) -> Iterator[ExportedConfig]:
         for row in self._export.rows(scope):
-            self.without_value += row.type in self._without
+            self.secrets += row.type is ConfigType.SECRET
             yield row
 
 
@@ -81,12 +79,14 @@ def write_export(
     """
 
     def consume(export: Export) -> Exported:
-        counted = _Counted(export, wanted.form)
+        counted = _Counted(export)
         with whole_file(wanted.target, replace=wanted.replace) as put:
             # It is one to whoever writes: the same attributes, the same rows.
             _write(cast("Export", counted), wanted.form, put)
+        with_global = any(each.scope.is_global for each in counted.scopes)
+        organizations = len(counted.scopes) - with_global
         return Exported(
-            counted.total, len(counted.scopes), counted.without_value, tuple(counted.left_out)
+            counted.total, with_global, organizations, counted.secrets, tuple(counted.left_out)
         )
 
     scopes = None if wanted.scope is None else [wanted.scope]

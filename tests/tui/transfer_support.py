@@ -21,6 +21,7 @@ from tests.tui.screens_support import (
     World,
     app_over,
     assert_no_plaintext,
+    lines_of,
     press,
     screen_text,
     settled,
@@ -87,6 +88,18 @@ def text(pilot: Pilot[Any]) -> str:
     app = pilot.app
     assert isinstance(app, BifrostApp)
     return screen_text(app)
+
+
+def words(pilot: Pilot[Any]) -> str:
+    """Return all that the topmost dialog or screen says, its lines joined as they were wrapped."""
+    screen = pilot.app.screen
+    dialog = next(iter(screen.query(".dialog")), None)
+    left, width = (dialog.region.x, dialog.region.width) if dialog is not None else (0, 1000)
+    app = pilot.app
+    assert isinstance(app, BifrostApp)
+    # Cells, as far as no character here is wide.
+    lines = (line[left : left + width].strip(" │") for line in lines_of(app))
+    return " ".join(word for line in lines for word in line.split())
 
 
 async def enter_file(pilot: Pilot[Any], name: object) -> None:

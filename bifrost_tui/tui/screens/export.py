@@ -170,10 +170,13 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
         target, done = found
         words = f"{counted(done.configs, 'config')}"
         if self._wanted is None:
-            words += f" of {counted(done.scopes, 'scope')}"
+            parts = ["Global"] if done.with_global else []
+            parts += [counted(done.organizations, "organization")] if done.organizations else []
+            words += f" of {' and '.join(parts)}"
         words += f" written to {shown_path(target, self.bifrost.origin)}"
-        if done.without_value:
-            words += f" · {done.without_value:,} without values"
+        if done.secrets:
+            their = "its value" if done.secrets == 1 else "their values"
+            words += f" · {counted(done.secrets, 'secret')} without {their}"
         if done.left_out:
             words += f" · {counted(len(done.left_out), 'archived organization')} left out"
         self.dismiss(words)
