@@ -47,13 +47,9 @@ def _portable(wanted: Wanted) -> None:
     from bifrost_tui.transfer.portable import YAML_ENDINGS, write_portable
 
     notation = wanted.options["notation"]
-    if notation is None:
-        yaml = wanted.file.lower().endswith(YAML_ENDINGS)
-    else:
-        yaml = notation == "yaml"
-    export_as(
-        wanted, "portable", lambda export, put: write_portable(export, put, yaml=yaml)
-    )
+    named = wanted.file.lower().endswith(YAML_ENDINGS)
+    yaml = named if notation is None else notation == "yaml"
+    export_as(wanted, "portable", lambda export, put: write_portable(export, put, yaml=yaml))
 
 
 FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable}
@@ -92,7 +88,7 @@ def tell_exported(total: int, scopes: int, left_out: Sequence[str]) -> None:
         )
 
 
-def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> None:  # noqa: FBT001
+def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
     if not given or ctx.resilient_parsing:
         return
     from bifrost_tui.transfer.portable import schema_text
@@ -150,7 +146,5 @@ def export(
     The file is made with mode 0600, whole or not at all. Every export is an event in the log.
     """
     if form is None:
-        raise click.UsageError(
-            f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}."
-        )
+        raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
     FORMS[form](Wanted(file, force, organizations, is_global, options))

@@ -41,9 +41,9 @@ def _portable(data: bytes, given: Given) -> Source:
     return Source("portable", "portable bundle", scopes)
 
 
-_READERS: tuple[
-    tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...
-] = ((lambda _data, _given: True, _portable),)
+_READERS: tuple[tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...] = (
+    (lambda _data, _given: True, _portable),
+)
 """What tells a form by what the file holds, and what reads it; the first that fits does."""
 
 

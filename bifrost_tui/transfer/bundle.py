@@ -55,9 +55,7 @@ class Frame:
         """Take the configs of one scope."""
         self._scopes.append(IncomingScope(organization, configs))
 
-    def organization(
-        self, name: Any, configs: Sequence[IncomingConfig] | None, place: str
-    ) -> None:
+    def organization(self, name: Any, configs: Sequence[IncomingConfig] | None, place: str) -> None:
         """Take an organization as the file gives it."""
         if not isinstance(name, str) or not name.strip():
             self._problems.append(f"{place}: an organization has no name.")

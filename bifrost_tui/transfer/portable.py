@@ -29,14 +29,29 @@ _STEP = 1000
 class Writer(Protocol):
     """What writes the parts of a bundle in one notation."""
 
-    def begin(self, facts: list[tuple[str, Any]]) -> None: ...
-    def begin_global(self) -> None: ...
-    def end_global(self) -> None: ...
-    def begin_organizations(self) -> None: ...
-    def begin_organization(self, name: str) -> None: ...
-    def end_organization(self) -> None: ...
-    def config(self, config: ExportedConfig, secret: str | None = None) -> None: ...
-    def end(self) -> None: ...
+    def begin(self, facts: list[tuple[str, Any]]) -> None:
+        """Write what stands before the scopes."""
+
+    def begin_global(self) -> None:
+        """Begin the configs of global."""
+
+    def end_global(self) -> None:
+        """End them."""
+
+    def begin_organizations(self) -> None:
+        """Begin the organizations."""
+
+    def begin_organization(self, name: str) -> None:
+        """Begin an organization."""
+
+    def end_organization(self) -> None:
+        """End it."""
+
+    def config(self, config: ExportedConfig, secret: str | None = None) -> None:
+        """Write a config; of a secret the value only where it is given."""
+
+    def end(self) -> None:
+        """End the bundle."""
 
 
 def is_yaml(data: bytes, name: str = "") -> bool:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from bifrost_tui.display import visible
 from bifrost_tui.errors import TransferError
@@ -35,7 +35,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*+")
 _NEXT = re.compile(r"[ \t\n\r]*+([,\]])[ \t\n\r]*+")
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """The text cannot be read on from here; caught before it leaves this module."""
 
     def __init__(self, why: str, position: int) -> None:
@@ -43,12 +43,13 @@ class _Stop(Exception):
         self.position = position
 
 
-_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
+_decoder: Any = json.JSONDecoder(
     object_pairs_hook=paired,
     parse_float=exact_float,
     parse_int=exact_int,
     parse_constant=no_constant,
-).scan_once
+)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
 
 
 class JsonReader:
@@ -75,7 +76,7 @@ class JsonReader:
         problem, position = "", 0
         try:
             self._bundle(frame)
-        except _Stop as stop:
+        except _StopError as stop:
             problem, position = str(stop), stop.position
         except json.JSONDecodeError as error:
             problem, position = error.msg.partition(":")[0], error.pos
@@ -100,7 +101,7 @@ class JsonReader:
             else:
                 frame.set(name, self._value(), self._place())
         if _BLANKS.match(self._text, self._at).end() != len(self._text):  # type: ignore[union-attr]
-            raise _Stop("something follows the bundle", self._at)
+            raise _StopError("something follows the bundle", self._at)
 
     def _organization(self, frame: Frame) -> None:
         place, name, configs = self._place(), None, None
@@ -127,21 +128,21 @@ class JsonReader:
             return
         while True:
             if text[self._at : self._at + 1] != '"':
-                raise _Stop("expecting property name enclosed in double quotes", self._at)
+                raise _StopError("expecting property name enclosed in double quotes", self._at)
             name, self._at = _scan(text, self._at)
             if name in seen:
                 frame.refuse(f"{self._place()}: an object names '{named(name)}' twice.")
             seen.add(name)
             self._blanks()
             if text[self._at : self._at + 1] != ":":
-                raise _Stop("expecting ':' delimiter", self._at)
+                raise _StopError("expecting ':' delimiter", self._at)
             self._at += 1
             self._blanks()
             yield name
             self._blanks()
             mark = text[self._at : self._at + 1]
             if mark not in (",", "}") or not mark:
-                raise _Stop("expecting ',' delimiter", self._at)
+                raise _StopError("expecting ',' delimiter", self._at)
             self._at += 1
             if mark == "}":
                 return
@@ -162,7 +163,7 @@ class JsonReader:
             yield
             found = _NEXT.match(text, self._at)
             if found is None:
-                raise _Stop("expecting ',' delimiter", self._at)
+                raise _StopError("expecting ',' delimiter", self._at)
             self._at = found.end()
             if found.group(1) == "]":
                 return
@@ -224,16 +225,15 @@ class JsonWriter:
 
     def begin_organization(self, name: str) -> None:
         """Begin an organization and its configs."""
-        self._put(
-            f'{"," if self._some else ""}\n    {{"name": {_legible(_quoted(name))}, "configs": ['
-            .encode()
-        )
+        comma = "," if self._some else ""
+        line = f'{comma}\n    {{"name": {_legible(_quoted(name))}, "configs": ['
+        self._put(line.encode())
         self._first = self._some = True
 
     def config(self, config: ExportedConfig, secret: str | None = None) -> None:
         """Write a config; of a secret the value only where it is given."""
         line = config_line(config, secret)
-        self._put(f'{"" if self._first else ","}\n    {line}'.encode())
+        self._put(f"{'' if self._first else ','}\n    {line}".encode())
         self._first = False
 
     def end_organization(self) -> None:
@@ -283,5 +283,3 @@ def _legible(text: str) -> str:
 def _escaped(match: re.Match[str]) -> str:
     character = match.group()
     return character if visible(character) == character else json.dumps(character)[1:-1]
-
-

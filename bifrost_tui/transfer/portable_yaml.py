@@ -17,7 +17,7 @@ from yaml import events
 from bifrost_tui.display import visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingConfig
-from bifrost_tui.store.values import JSON_DEPTH, ConfigType
+from bifrost_tui.store.values import INT_DIGITS, JSON_DEPTH, ConfigType
 from bifrost_tui.transfer.bundle import Frame
 from bifrost_tui.transfer.strict import (
     Progress,
@@ -44,7 +44,7 @@ _STEP = 1000
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NUMBER = re.compile(
-    r"(?P<int>[-+]?[0-9]+)|(?P<octal>0o[0-7]+)|(?P<hex>0x[0-9a-fA-F]+)"
+    r"(?P<int>[-+]?[0-9]+)|(?P<other>0o[0-7]+|0x[0-9a-fA-F]+)"
     r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
     r"|(?P<none>[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))"
 )
@@ -52,7 +52,7 @@ _PADDED = re.compile(r"[-+]?0[0-9]")
 _NUMERIC = frozenset("+-.0123456789")
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The text cannot be read on; caught before it leaves this module."""
 
     def __init__(self, why: str, event: Any) -> None:
@@ -85,7 +85,7 @@ class YamlReader:
                 self._stream(frame)
             finally:
                 parser.dispose()
-        except _Refused as refused:
+        except _RefusedError as refused:
             problem = f"{refused}{_where(refused.mark)}."
         except UnicodeDecodeError as error:
             problem = f"the file is not UTF-8 text, line {_line(self._data, error.start)}."
@@ -105,14 +105,14 @@ class YamlReader:
         self._next()
         start = self._next()
         if type(start) is events.StreamEndEvent:
-            raise _Refused("the file is empty", start)
+            raise _RefusedError("the file is empty", start)
         if start.tags or start.version not in (None, (1, 2)):
-            raise _Refused("the file has a directive, which a bundle has not", start)
+            raise _RefusedError("the file has a directive, which a bundle has not", start)
         self._bundle(frame, self._next())
         self._next()
         end = self._next()
         if type(end) is not events.StreamEndEvent:
-            raise _Refused("a second document begins, and a bundle is one", end)
+            raise _RefusedError("a second document begins, and a bundle is one", end)
 
     def _bundle(self, frame: Frame, event: Any) -> None:
         self._mapping(event, "the bundle")
@@ -160,12 +160,12 @@ class YamlReader:
     def _mapping(self, event: Any, what: str) -> None:
         _check(event)
         if type(event) is not events.MappingStartEvent:
-            raise _Refused(f"{what} is a mapping of names to values", event)
+            raise _RefusedError(f"{what} is a mapping of names to values", event)
 
     def _sequence(self, event: Any, what: str) -> None:
         _check(event)
         if type(event) is not events.SequenceStartEvent:
-            raise _Refused(f"{what} are a list", event)
+            raise _RefusedError(f"{what} are a list", event)
 
     def _name(self, seen: set[str]) -> str | None:
         """Return the next name of a mapping of the frame; ``None`` at its end."""
@@ -174,7 +174,7 @@ class YamlReader:
             return None
         name = _key(event)
         if name in seen:
-            raise _Refused(f"the name '{named(name)}' comes twice", event)
+            raise _RefusedError(f"the name '{named(name)}' comes twice", event)
         seen.add(name)
         return name
 
@@ -188,7 +188,7 @@ class YamlReader:
         _check(event)
         self._nodes += 1
         if depth > _DEEPEST:
-            raise _Refused("it is nested too deep", event)
+            raise _RefusedError("it is nested too deep", event)
         following = self._next
         if kind is events.SequenceStartEvent:
             items: list[Any] = []
@@ -209,28 +209,28 @@ class YamlReader:
     def _count(self, event: Any) -> None:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
-            raise _Refused("a config has too many parts", event)
+            raise _RefusedError("a config has too many parts", event)
 
 
 def _check(event: Any) -> None:
     """Refuse what a bundle never has."""
     if type(event) is events.AliasEvent:
-        raise _Refused("there is an alias (*), which a bundle has not", event)
+        raise _RefusedError("there is an alias (*), which a bundle has not", event)
     if event.anchor is not None:
-        raise _Refused("there is an anchor (&), which a bundle has not", event)
+        raise _RefusedError("there is an anchor (&), which a bundle has not", event)
     if event.tag is not None:
-        raise _Refused("there is a tag (!), which a bundle has not", event)
+        raise _RefusedError("there is a tag (!), which a bundle has not", event)
 
 
 def _key(event: Any) -> str:
     _check(event)
     if type(event) is not events.ScalarEvent:
-        raise _Refused("a name is text, and neither a list nor a mapping", event)
+        raise _RefusedError("a name is text, and neither a list nor a mapping", event)
     if event.implicit[0] and event.value == "<<":
-        raise _Refused("there is a merge key (<<), which a bundle has not", event)
+        raise _RefusedError("there is a merge key (<<), which a bundle has not", event)
     name = _scalar(event)
     if not isinstance(name, str):
-        raise _Refused("a name is text: put it into quotes", event)
+        raise _RefusedError("a name is text: put it into quotes", event)
     return name
 
 
@@ -254,10 +254,8 @@ def _scalar(event: Any) -> Any:
             # Octal to one reader and decimal to another.
             return Wrong("A number begins with 0. Write it without, or in quotes if it is text.")
         return exact_int(text)
-    if found.lastgroup == "octal":
-        return exact_int(str(int(text[2:], 8))) if len(text) < 1000 else exact_int(text)
-    if found.lastgroup == "hex":
-        return exact_int(str(int(text[2:], 16))) if len(text) < 800 else exact_int("9" * 2000)
+    if found.lastgroup == "other":
+        return exact_int(text if len(text) > INT_DIGITS else str(int(text, 0)))
     if found.lastgroup == "float":
         return exact_float(text)
     return no_constant(text)
@@ -395,7 +393,7 @@ _SEQUENCE_END = events.SequenceEndEvent()
 _MAPPING_END = events.MappingEndEvent()
 
 _WORD = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./()-]| (?=[A-Za-z0-9_./()-]))*+")
-_WORDS_OF_YAML = frozenset("y n yes no on off true false null none".split())
+_WORDS_OF_YAML = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"))
 _BLOCK = re.compile(r"(?:[!-~](?:[ -~]*+(?<! ))?\n)+", re.ASCII)
 """Lines that a block of text gives back as they are."""
 
@@ -435,4 +433,3 @@ def _escaped(match: re.Match[str]) -> str:
         return character
     code = ord(character)
     return f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
-
