@@ -167,8 +167,8 @@ def read_identities(data: bytes) -> Identities:
         return Identities([_ssh_identity(data)])
     if is_age(data):
         raise TransferError(
-            "The identity is encrypted itself. Give it as it is without: age -d FILE | … and"
-            " --identity - takes it from standard input."
+            "The identity is encrypted itself. Decrypt it first, with `age -d`, into a file that"
+            " only you can read."
         )
     if _OTHER_SSH_KEY.search(data[:4096]):
         raise TransferError(

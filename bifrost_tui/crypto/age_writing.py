@@ -44,7 +44,8 @@ class PassphraseLock:
 
     __slots__ = ("_head", "_key")
 
-    def __init__(self, passphrase: bytes, *, work_factor: int = WORK_FACTOR) -> None:
+    def __init__(self, passphrase: bytes, *, work_factor: int | None = None) -> None:
+        work_factor = work_factor or WORK_FACTOR
         file_key = secrets.token_bytes(_FILE_KEY)
         salt = secrets.token_bytes(_SALT)
         scrypt = Scrypt(salt=_LABEL + salt, length=32, n=2**work_factor, r=8, p=1)

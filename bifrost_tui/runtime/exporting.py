@@ -19,7 +19,8 @@ from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
 from bifrost_tui.store.access import EVERYWHERE, Role, role_in
 from bifrost_tui.store.audit import EXPORT, FAILED, Event
 from bifrost_tui.store.config_lists import type_of
-from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.context import StoreContext, folded_name
+from bifrost_tui.store.exporting import ExportedScope
 from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
@@ -78,19 +79,11 @@ class OpenedConfig:
         return f"<OpenedConfig {self.key!r} {self.type}>"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedScope:
-    """A scope that is exported, and how many configs it has."""
-
-    scope: Scope
-    count: int
-
-
 @dataclass(slots=True)
 class Opened:
     """All that is exported, within the one transaction that reads and tells it."""
 
-    scopes: tuple[OpenedScope, ...]
+    scopes: tuple[ExportedScope, ...]
     left_out: tuple[str, ...]
     """Organizations that are archived, where everything was asked for."""
     total: int
@@ -228,7 +221,7 @@ class _Walk:
             .tuples()
             .all()
         )
-        counts = tuple(OpenedScope(scope, found.get(scope.id, 0)) for scope in scopes)
+        counts = tuple(ExportedScope(scope, found.get(scope.id, 0)) for scope in scopes)
         total = sum(one.count for one in counts)
         return Opened(counts, left_out, total, _read=self._rows)
 
@@ -318,7 +311,8 @@ def _enter(
                 " first (`bifrost-tui orgs restore`)."
             )
         entered[here.id] = here
-    return list(entered.values()), ()
+    ordered = sorted(entered.values(), key=lambda one: (not one.is_global, folded_name(one.name)))
+    return ordered, ()
 
 
 def _everything(connection: Connection, access: Access) -> tuple[list[Scope], tuple[str, ...]]:

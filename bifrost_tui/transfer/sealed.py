@@ -5,6 +5,7 @@ What is opened goes straight into drafts, whose secrets have no way out. Nothing
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bifrost_tui.crypto.age_reading import (
@@ -12,10 +13,12 @@ from bifrost_tui.crypto.age_reading import (
     LockedBy,
     age_file,
     is_age,
+    new_identity,
     open_with_keys,
     open_with_passphrase,
     read_identities,
 )
+from bifrost_tui.crypto.master_key import write_key_file
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.incoming import IncomingScope
@@ -24,7 +27,15 @@ from bifrost_tui.transfer.portable import read_portable
 if TYPE_CHECKING:
     from bifrost_tui.transfer.strict import Progress
 
-__all__ = ["Identities", "LockedBy", "is_sealed", "locked_by", "read_identities", "read_sealed"]
+__all__ = [
+    "Identities",
+    "LockedBy",
+    "is_sealed",
+    "locked_by",
+    "make_identity_file",
+    "read_identities",
+    "read_sealed",
+]
 
 
 def is_sealed(data: bytes) -> bool:
@@ -86,3 +97,15 @@ def _read(
             "The file opens, and what is inside is no bundle of Bifrost TUI. `age -d` shows it."
         )
     return read_portable(text, ".json", secrets=True, progress=progress)
+
+
+def make_identity_file(path: Path) -> str:
+    """Write a new secret key into a new file, mode 0600, and return the public one.
+
+    Raises:
+        MasterKeyRefusedError: there is a file already, or it cannot be written.
+
+    """
+    secret, public = new_identity()
+    write_key_file(path, f"# public key: {public}\n{secret}")
+    return public

@@ -19,7 +19,7 @@ from bifrost_tui.store.actor import Access
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.views import Scope
-from bifrost_tui.transfer.files import LIMIT
+from bifrost_tui.transfer.files import FILE_LIMIT
 from bifrost_tui.transfer.portable import bundle_steps
 from bifrost_tui.transfer.portable_json import JsonWriter
 
@@ -116,10 +116,10 @@ def write_sealed(
     def keep(data: bytes) -> None:
         nonlocal size
         size += len(data)
-        if size > LIMIT:
+        if size > FILE_LIMIT:
             raise TransferError(
-                f"The bundle is over {LIMIT >> 20} MiB, more than an import takes, and nothing was"
-                " exported. Export fewer organizations at a time, with --org."
+                f"The bundle is over {FILE_LIMIT >> 20} MiB, more than an import takes, and"
+                " nothing was exported. Export fewer organizations at a time, with --org."
             )
         sealed.append(data)
 
@@ -139,7 +139,7 @@ def _text(opened: Opened) -> Iterator[bytes]:
     """Write the bundle's JSON, a piece at a time."""
     waiting: list[bytes] = []
     # The same shape as what a portable bundle is made of, and the values beside.
-    for _ in bundle_steps(cast("Export", opened), JsonWriter(waiting.append), secret=_secret):
+    for _ in bundle_steps(cast("Export", opened), JsonWriter(waiting.append), _secret):
         yield b"".join(waiting)
         waiting.clear()
     yield b"".join(waiting)
