@@ -11,7 +11,8 @@ from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
-from bifrost_tui.transfer.platform_values import Refused, parse_json
+from bifrost_tui.transfer.platform_values import parse_json
+from bifrost_tui.transfer.strict import Wrong
 
 VERSION = "1.0"
 """The one version of the platform's export files that there is."""
@@ -100,8 +101,8 @@ def _text(data: bytes) -> str:
 
 
 def _object(value: object, what: str) -> Mapping[str, Any]:
-    if isinstance(value, Refused):
-        raise TransferError(f"{what} cannot be read: {value.reason}")
+    if isinstance(value, Wrong):
+        raise TransferError(f"{what} cannot be read: {value.why}")
     if not isinstance(value, dict):
         raise TransferError(f"{what} is no JSON object.")
     return value

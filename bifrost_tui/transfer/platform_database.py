@@ -18,7 +18,8 @@ from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
-from bifrost_tui.transfer.platform_values import Refused, parse_json
+from bifrost_tui.transfer.platform_values import parse_json
+from bifrost_tui.transfer.strict import Wrong
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -347,7 +348,7 @@ def _row(found: tuple[Any, ...]) -> PlatformRow:
     if has_integration and not integration:
         row.problems.append("Its integration is not in the platform's table of them.")
     if text is not None and len(text) > _LONGEST_VALUE:
-        row.value = Refused("it is over 1 MiB.")
+        row.value = Wrong("It is over 1 MiB.")
     elif text is not None:
         row.value = _unwrapped(text)
     return row
@@ -359,7 +360,7 @@ def _unwrapped(text: str) -> Any:
         value = parse_json(text)
     except TransferError:
         # Its words are about a file.
-        return Refused("it is nested too deep, or no JSON.")
+        return Wrong("It is nested too deep, or no JSON.")
     return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
 
 

@@ -167,7 +167,7 @@ def _draft(row: PlatformRow) -> tuple[ConfigType, str | None]:
     try:
         return kind, plain_text(kind, row.value)
     except RefusedError as error:
-        row.problems.append(f"The value does not fit the type {kind}: {error}")
+        row.problems.append(f"The value does not fit the type {kind}. {error}")
     return kind, stand_in(kind)
 
 

@@ -6,19 +6,11 @@ import json
 import re
 from typing import Any
 
-from bifrost_tui.errors import InvalidInputError, TransferError
-from bifrost_tui.store.values import INT_DIGITS, ConfigType, canonical
+from bifrost_tui.errors import TransferError
+from bifrost_tui.store.values import INT_DIGITS, ConfigType
+from bifrost_tui.transfer.strict import Wrong, exact_float, exact_int, no_constant, paired
 
 _WORDS = {"true": "true", "false": "false"}
-
-
-class Refused:
-    """Stands in parsed JSON for what is refused there, with the reason."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
 
 
 class RefusedError(Exception):
@@ -26,7 +18,7 @@ class RefusedError(Exception):
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON; what JSON of ours may not hold becomes :class:`Refused` where it stands.
+    """Parse JSON; what is refused in it becomes a ``Wrong`` where it stands.
 
     Raises:
         TransferError: it is none, or nested too deep.
@@ -36,10 +28,10 @@ def parse_json(text: str) -> Any:
     try:
         parsed = json.loads(
             text,
-            object_pairs_hook=_object,
-            parse_float=_float,
-            parse_int=_int,
-            parse_constant=lambda _name: Refused("it holds NaN or Infinity, which is no JSON."),
+            object_pairs_hook=paired,
+            parse_float=exact_float,
+            parse_int=exact_int,
+            parse_constant=no_constant,
         )
     except json.JSONDecodeError as error:
         words = f"{error.msg[:1].lower()}{error.msg[1:]}"
@@ -52,33 +44,6 @@ def parse_json(text: str) -> Any:
     return parsed
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Any:
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else Refused("an object names something twice.")
-
-
-def _float(text: str) -> Any:
-    number = float(text)
-    # The same rule as for a JSON value that is entered, at the price of a comparison for most.
-    if repr(number) == text or _exact(text):
-        return number
-    return Refused("a number in it would lose digits: keep it as a string.")
-
-
-def _exact(text: str) -> bool:
-    try:
-        canonical(ConfigType.JSON, text)
-    except InvalidInputError:
-        return False
-    return True
-
-
-def _int(text: str) -> Any:
-    if len(text) > INT_DIGITS:
-        return Refused(f"a number in it has more than {INT_DIGITS} digits.")
-    return int(text)
-
-
 def stand_in(kind: ConfigType) -> str:
     """Return some value of a type, so that the rest of a draft can be looked at."""
     return {ConfigType.INT: "0", ConfigType.BOOL: "false", ConfigType.JSON: "null"}.get(kind, "")
@@ -86,37 +51,37 @@ def stand_in(kind: ConfigType) -> str:
 
 def plain_text(kind: ConfigType, value: Any) -> str:
     """Return a value that is stored natively or as a string, as text that a form would take."""
-    if isinstance(value, Refused):
-        raise RefusedError(value.reason)
+    if isinstance(value, Wrong):
+        raise RefusedError(value.why)
     if value is None and kind is not ConfigType.JSON:
-        raise RefusedError("there is none.")
+        raise RefusedError("There is none.")
     if kind is ConfigType.JSON:
         return _json_text(value)
     if kind is ConfigType.STRING:
         if not isinstance(value, str):
-            raise RefusedError(f"it is {kind_of(value)}, no text.")
+            raise RefusedError(f"It is {kind_of(value)}, no text.")
         return value
     if kind is ConfigType.BOOL:
         if isinstance(value, bool):
             return "true" if value else "false"
         word = _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
         if word is None:
-            raise RefusedError("it is neither true nor false.")
+            raise RefusedError("It is neither true nor false.")
         return word
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
         return _int_text(value)
-    raise RefusedError(f"it is {kind_of(value)}, no whole number.")
+    raise RefusedError(f"It is {kind_of(value)}, no whole number.")
 
 
 def _int_text(value: str) -> str:
     """Return a text that is a whole number."""
     text = value.strip()
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise RefusedError("it is a text that is no whole number.")
+        raise RefusedError("It is a text that is no whole number.")
     if len(text) > INT_DIGITS:
-        raise RefusedError(f"it has more than {INT_DIGITS} digits.")
+        raise RefusedError(f"It has more than {INT_DIGITS} digits.")
     return text
 
 
@@ -124,21 +89,21 @@ def _json_text(value: Any) -> str:
     if isinstance(value, str):
         if _is_json(value):
             return value
-        raise RefusedError("it is a text that is no JSON.")
+        raise RefusedError("It is a text that is no JSON.")
     text, problem = "", ""
     try:
         text = json.dumps(value, ensure_ascii=False, default=_refuse)
     except RefusedError as error:
         problem = str(error)
     except RecursionError:
-        problem = "it is nested too deep."
+        problem = "It is nested too deep."
     if problem:
         raise RefusedError(problem)
     return text
 
 
 def _refuse(value: object) -> Any:
-    raise RefusedError(value.reason if isinstance(value, Refused) else "it is no JSON.")
+    raise RefusedError(value.why if isinstance(value, Wrong) else "It is no JSON.")
 
 
 def _is_json(text: str) -> bool:
