@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -90,7 +91,9 @@ class LazyGroup(Group):
         """Import the module of a command, which calls the command by its own name."""
         if cmd_name not in self._lazy:
             return None
-        found = getattr(import_module(f"bifrost_tui.cli.{cmd_name}"), cmd_name)
+        # As PEP 8 has it: import_ for a name that Python keeps for itself.
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        found = getattr(import_module(f"bifrost_tui.cli.{name}"), name)
         return found if isinstance(found, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,167 @@
+"""Exporting configs: the forms of files that there are, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bifrost_tui.cli.base import Command
+from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.encrypting import check_options, sealing_options
+from bifrost_tui.cli.exporting import host_file, progress, written
+from bifrost_tui.cli.output import emit_text, say
+from bifrost_tui.cli.session import Session, opened
+from bifrost_tui.display import counted
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.exporting import Export
+    from bifrost_tui.store.views import Scope
+
+Put = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be exported, and where to."""
+
+    file: str
+    force: bool
+    organizations: Sequence[str]
+    is_global: bool
+    options: Mapping[str, Any]
+    """The options that belong to single forms, by name."""
+
+    def scopes(self, session: Session) -> list[Scope] | None:
+        """Return the scopes that were named; ``None`` where none was."""
+        from bifrost_tui.store.views import GLOBAL_SCOPE
+
+        find = session.repository.organizations.find
+        found = [GLOBAL_SCOPE] if self.is_global else []
+        found += [find(session.access, name) for name in self.organizations]
+        return found or None
+
+
+def _portable(wanted: Wanted) -> None:
+    from bifrost_tui.transfer.portable import YAML_ENDINGS, write_portable
+
+    notation = wanted.options["notation"]
+    named = wanted.file.lower().endswith(YAML_ENDINGS)
+    yaml = named if notation is None else notation == "yaml"
+    export_as(wanted, "portable", lambda export, put: write_portable(export, put, yaml=yaml))
+
+
+def _encrypted(wanted: Wanted) -> None:
+    from bifrost_tui.cli.encrypting import export_encrypted
+
+    export_encrypted(wanted)
+
+
+FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable, "encrypted": _encrypted}
+"""What makes each form of file, by the flag that asks for it."""
+
+
+def export_as(wanted: Wanted, form: str, write: Callable[[Export, Put], object]) -> None:
+    """Export what is wanted by a function that writes it; say what there was.
+
+    ``form`` is its name in the log.
+    """
+    target = host_file(wanted.file, "export")
+    with (
+        written(target, force=wanted.force) as put,
+        opened() as session,
+        progress("Exporting") as step,
+    ):
+
+        def consume(export: Export) -> tuple[int, int, tuple[str, ...]]:
+            write(export, put)
+            return export.total, len(export.scopes), export.left_out
+
+        total, scopes, left_out = session.repository.exports.portable(
+            session.access, wanted.scopes(session), consume, form=form, progress=step
+        )
+    tell_exported(total, scopes, left_out)
+
+
+def tell_exported(total: int, scopes: int, left_out: Sequence[str]) -> None:
+    """Say what was exported, and what was not."""
+    say(f"{counted(total, 'config')} of {counted(scopes, 'scope')} exported.")
+    if left_out:
+        say(
+            f"{counted(len(left_out), 'archived organization')} left out:"
+            f" {', '.join(left_out)}. Restore one to export it."
+        )
+
+
+def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
+    if not given or ctx.resilient_parsing:
+        return
+    from bifrost_tui.transfer.portable import schema_text
+
+    emit_text(schema_text())
+    ctx.exit()
+
+
+@click.command(
+    "export",
+    cls=Command,
+    example="bifrost-tui export --portable acme.json --org Acme\n"
+    "bifrost-tui export --portable all.yaml\n"
+    "bifrost-tui export --portable - --global | jq '.global[].key'\n"
+    "bifrost-tui export --encrypted all.age",
+)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--portable",
+    "form",
+    flag_value="portable",
+    help="Everything but the values of secrets; JSON, or YAML where FILE ends in .yaml or .yml.",
+)
+@click.option(
+    "--encrypted",
+    "form",
+    flag_value="encrypted",
+    help="Everything, values of secrets too, encrypted with age: under a passphrase that is asked"
+    " for, or to public keys. For owners.",
+)
+@click.option(
+    "--org",
+    "organizations",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=complete_organization,
+    help="An organization; may be given several times.",
+)
+@click.option("--global", "is_global", is_flag=True, help="The scope that all inherit.")
+@click.option(
+    "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
+)
+@sealing_options
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of the portable bundle, and end.",
+)
+def export(
+    file: str,
+    form: str | None,
+    organizations: tuple[str, ...],
+    is_global: bool,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Write configs into a file (- for standard output).
+
+    Without --org and --global it is everything that you manage, archived organizations left out.
+    The file is made with mode 0600, whole or not at all. Every export is an event in the log.
+    """
+    if form is None:
+        raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    check_options(form, options)
+    FORMS[form](Wanted(file, force, organizations, is_global, options))

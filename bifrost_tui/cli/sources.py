@@ -1,0 +1,98 @@
+"""Where an import comes from: a file or a pipe, told apart by what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bifrost_tui.cli.exporting import host_file, progress
+from bifrost_tui.cli.session import this_origin
+from bifrost_tui.errors import TransferError
+
+if TYPE_CHECKING:
+    from bifrost_tui.store.incoming import IncomingScope
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says of where an import comes from."""
+
+    file: str
+    options: Mapping[str, Any]
+    """The options that belong to single forms, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is imported."""
+
+    form: str
+    """What it is called in the log."""
+    noun: str
+    """What it is called in sentences: ``portable bundle``."""
+    scopes: list[IncomingScope]
+
+
+def _portable(data: bytes, given: Given) -> Source:
+    from bifrost_tui.transfer.portable import read_portable
+
+    with progress("Reading") as step:
+        scopes = read_portable(data, given.file, progress=step)
+    return Source("portable", "portable bundle", scopes)
+
+
+def _sealed(data: bytes, given: Given) -> Source:
+    from bifrost_tui.cli.passphrases import given_identities, given_passphrase
+    from bifrost_tui.transfer.sealed import LockedBy, locked_by, read_sealed
+
+    file, keys = given.options["passphrase_file"], given.options["identity"]
+    passphrase = identities = None
+    if locked_by(data) is LockedBy.PASSPHRASE:
+        if keys is not None:
+            raise TransferError(
+                "The file is encrypted under a passphrase, not to a key. Leave out --identity."
+            )
+        passphrase = given_passphrase(file)
+    elif keys is not None:
+        identities = given_identities(keys)
+    with progress("Reading") as step:
+        scopes = read_sealed(data, passphrase=passphrase, identities=identities, progress=step)
+    return Source("encrypted", "encrypted bundle", scopes)
+
+
+def _is_sealed(data: bytes, given: Given) -> bool:
+    from bifrost_tui.transfer.sealed import is_sealed
+
+    found = is_sealed(data)
+    if not found and (given.options["passphrase_file"] or given.options["identity"]):
+        raise TransferError(
+            "The file is not encrypted. Leave out --passphrase-file and --identity, if you trust"
+            " it."
+        )
+    return found
+
+
+_READERS: tuple[tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...] = (
+    (_is_sealed, _sealed),
+    (lambda _data, _given: True, _portable),
+)
+"""What tells a form by what the file holds, and what reads it; the first that fits does."""
+
+
+def read_source(given: Given) -> Source:
+    """Read what is to be imported.
+
+    Raises:
+        TransferError: it cannot be read, or not as a whole.
+        AccessDeniedError: the file is not for this session.
+
+    """
+    from bifrost_tui.transfer.files import read_file, read_standard_input
+
+    path = host_file(given.file, "import")
+    if path is None:
+        data = read_standard_input()
+    else:
+        data = read_file(path, follow=not this_origin().confined)
+    return next(read for fits, read in _READERS if fits(data, given))(data, given)
