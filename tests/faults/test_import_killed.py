@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,14 +131,22 @@ def test_an_import_that_is_killed_has_not_happened(
         whole(repository)
 
 
-def test_an_import_that_ended_before_the_kill_has_happened(filled: Settings, home: Path) -> None:
-    """All the statements there are come before the kill; what they wrote is there."""
-    ended = run(home, 1_000_000)
+def test_the_commit_decides(filled: Settings, home: Path, tmp_path: Path) -> None:
+    """Killed where it begins to commit, it has not happened; one statement later it has."""
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    ended = run(copy, 1_000_000)
     assert ended.returncode == 0, ended.stderr
-    assert 1_000_000 - int(ended.stdout) > 5_110
-    with open_repository(filled, ALICE) as repository:
+    with open_repository(make_settings(copy), ALICE) as repository:
         whole(repository)
-    assert_nowhere([VALUE], [home])
+    last = 1_000_000 - int(ended.stdout)
+    assert last > 5_110
+    with open_repository(filled, ALICE) as repository:
+        before = content(repository)
+    assert run(home, last).returncode == -signal.SIGKILL
+    with open_repository(filled, ALICE) as repository:
+        assert content(repository) == before
+    assert_nowhere([VALUE], [home, copy])
 
 
 def whole(repository: Repository) -> None:
