@@ -76,6 +76,8 @@ def read_portable(
         TransferError: it cannot be read as a whole; what is wrong with one config stands there.
 
     """
+    if not data.strip():
+        raise TransferError("The file is empty.")
     frame = Frame()
     with _uncollected():
         if is_yaml(data, name):
