@@ -1,4 +1,4 @@
-"""Every value of whole scopes, for an encrypted bundle: read, opened and told in one transaction.
+"""Every value of whole scopes, for an encrypted file: read, opened and told in one transaction.
 
 What is opened goes into a cipher while that transaction lasts, and what the cipher makes of it
 leaves only after the commit: no event, no export.
@@ -34,7 +34,7 @@ T = TypeVar("T")
 Progress = Callable[[int, int], object]
 
 FORM = "encrypted"
-"""What the events call the form."""
+"""What the events call an encrypted bundle."""
 
 _AT_ONCE = 1000
 _ROWS = (
@@ -112,13 +112,14 @@ def export_opened(
     consume: Callable[[Opened], T],
     *,
     to: str,
+    form: str = FORM,
     progress: Progress | None = None,
 ) -> T:
     """Read whole scopes with the values of their secrets, and return what is made of them.
 
     ``consume`` is called once, while nothing is committed yet: it reads each scope, and keeps for
     itself what it makes of it. ``scopes`` is ``None`` for all that there is. ``to`` says in the
-    events who can open the bundle.
+    events who can open what is written, ``form`` what kind of file that is.
 
     Raises:
         AccessDeniedError: the actor is no owner of one of the scopes, or came in by a forced
@@ -128,7 +129,7 @@ def export_opened(
 
     """
     context = context_of(repository)
-    facts = {"form": FORM, "to": to}
+    facts = {"form": form, "to": to}
 
     def work(connection: Connection) -> T:
         allowed, left_out = _enter(context, connection, access, scopes)
@@ -150,7 +151,7 @@ def export_opened(
             problem = error.with_traceback(None)
         raise problem
 
-    made, unreadable = context.guard(access, _about(scopes), run)
+    made, unreadable = context.guard(access, _about(scopes, form), run)
     if unreadable:
         failed = [Event(EXPORT, one.scope, one.key, FAILED) for one in unreadable]
         context.database.write_rows(
@@ -160,7 +161,9 @@ def export_opened(
     return made  # type: ignore[return-value]
 
 
-def check_owner(repository: Repository, access: Access, scopes: Sequence[Scope] | None) -> None:
+def check_owner(
+    repository: Repository, access: Access, scopes: Sequence[Scope] | None, form: str = FORM
+) -> None:
     """Refuse at once who may not export so, before anything is asked for.
 
     Raises:
@@ -170,17 +173,17 @@ def check_owner(repository: Repository, access: Access, scopes: Sequence[Scope] 
     context = context_of(repository)
     context.guard(
         access,
-        _about(scopes),
+        _about(scopes, form),
         lambda: context.database.read(
             lambda connection: _enter(context, connection, access, scopes)
         ),
     )
 
 
-def _about(scopes: Sequence[Scope] | None) -> Event:
+def _about(scopes: Sequence[Scope] | None, form: str) -> Event:
     """Return what a refusal is told of."""
     only = scopes[0] if scopes is not None and len(scopes) == 1 else None
-    return Event("config.export", only, details={"form": FORM})
+    return Event("config.export", only, details={"form": form})
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,13 +122,15 @@ class Exports:
         consume: Callable[[Export], T],
         *,
         form: str,
+        inherited: bool = False,
         progress: Progress | None = None,
     ) -> T:
         """Tell the log of an export, then hand it to ``consume``; return what that returns.
 
         All that ``consume`` reads is one state of the database. Without ``scopes`` it is every
         scope that the actor manages, archived organizations left out. ``form`` names the kind of
-        file in the log.
+        file in the log. With ``inherited``, global comes first even where it is not the actor's to
+        export: everybody in an organization sees what it inherits.
 
         Raises:
             AccessDeniedError: the actor is neither owner nor admin there, or anywhere.
@@ -139,8 +141,9 @@ class Exports:
 
         def tell(connection: Connection) -> tuple[Scope, ...]:
             found = self._wanted(connection, access, scopes)
+            more = {"inherited": True} if inherited else {}
             told = [
-                Event(ACTION, each.scope, details={"count": each.count, "form": form})
+                Event(ACTION, each.scope, details={"count": each.count, "form": form, **more})
                 for each in found
             ]
             context.chain.append(connection, access, *told)
@@ -149,6 +152,8 @@ class Exports:
         def read(connection: Connection) -> T:
             # What was told of, and no other: one may have been added meanwhile.
             found = self._wanted(connection, access, told)
+            if inherited and not any(each.scope.is_global for each in found):
+                found = (_counted(connection, GLOBAL_SCOPE), *found)
             step = counting(progress, sum(each.count for each in found))
             left_out = _archived(connection, access) if scopes is None else ()
             return consume(Export(found, left_out, connection, step))
@@ -165,12 +170,7 @@ class Exports:
             found = _managed(connection, access)
         else:
             found = [self._entered(connection, access, scope) for scope in _once(scopes)]
-        return tuple(
-            ExportedScope(
-                scope, connection.execute(_COUNT, {"scope": scope.id}).scalar_one_or_none() or 0
-            )
-            for scope in found
-        )
+        return tuple(_counted(connection, scope) for scope in found)
 
     def _entered(self, connection: Connection, access: Access, scope: Scope) -> Scope:
         here, role = self._context.enter(connection, access, scope)
@@ -179,6 +179,11 @@ class Exports:
                 f"{access.actor} may not export {here.name}: that takes an owner or an admin."
             )
         return here
+
+
+def _counted(connection: Connection, scope: Scope) -> ExportedScope:
+    count = connection.execute(_COUNT, {"scope": scope.id}).scalar_one_or_none()
+    return ExportedScope(scope, count or 0)
 
 
 def _once(scopes: Sequence[Scope]) -> list[Scope]:
