@@ -260,7 +260,8 @@ def _columns(connection: Connection[Any]) -> _Columns:
     ]
     if missing:
         raise TransferError(
-            f"That is no database of a Bifrost platform: it has {', '.join(missing)}."
+            f"That is no database of a Bifrost platform: it has {', '.join(missing)}, or none that"
+            " this user may see."
         )
     return _Columns(found)
 
