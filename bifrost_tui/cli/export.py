@@ -13,6 +13,7 @@ from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
+from bifrost_tui.cli.platform_export import check_platform, platform_option
 from bifrost_tui.cli.session import Session, opened
 from bifrost_tui.display import counted
 
@@ -59,7 +60,17 @@ def _encrypted(wanted: Wanted) -> None:
     export_encrypted(wanted)
 
 
-FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable, "encrypted": _encrypted}
+def _platform(wanted: Wanted) -> None:
+    from bifrost_tui.cli.platform_export import export_platform
+
+    export_platform(wanted)
+
+
+FORMS: Mapping[str, Callable[[Wanted], None]] = {
+    "portable": _portable,
+    "encrypted": _encrypted,
+    "platform": _platform,
+}
 """What makes each form of file, by the flag that asks for it."""
 
 
@@ -110,7 +121,8 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     example="bifrost-tui export --portable acme.json --org Acme\n"
     "bifrost-tui export --portable all.yaml\n"
     "bifrost-tui export --portable - --global | jq '.global[].key'\n"
-    "bifrost-tui export --encrypted all.age",
+    "bifrost-tui export --encrypted all.age\n"
+    "bifrost-tui export --platform configs.json --platform-key-file platform.key",
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -127,6 +139,12 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     " for, or to public keys. For owners.",
 )
 @click.option(
+    "--platform",
+    "form",
+    flag_value="platform",
+    help="What a Bifrost platform imports, secrets encrypted under its key. For owners.",
+)
+@click.option(
     "--org",
     "organizations",
     metavar="NAME",
@@ -139,6 +157,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
 )
 @sealing_options
+@platform_option
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--schema",
@@ -164,4 +183,5 @@ def export(
     if form is None:
         raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
     check_options(form, options)
+    check_platform(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))

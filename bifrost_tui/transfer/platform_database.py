@@ -53,11 +53,6 @@ _OPTIONAL = {
 }
 
 
-def is_platform_url(source: str) -> bool:
-    """Tell whether what is to be imported is a platform's database."""
-    return source.lower().startswith(SCHEMES)
-
-
 def read_platform_database(
     url: str,
     key: PlatformKey | None = None,
@@ -265,7 +260,8 @@ def _columns(connection: Connection[Any]) -> _Columns:
     ]
     if missing:
         raise TransferError(
-            f"That is no database of a Bifrost platform: it has {', '.join(missing)}."
+            f"That is no database of a Bifrost platform: it has {', '.join(missing)}, or none that"
+            " this user may see."
         )
     return _Columns(found)
 
