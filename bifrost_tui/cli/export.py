@@ -10,6 +10,7 @@ import click
 
 from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.dotenv_files import export_dotenv
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
 from bifrost_tui.cli.session import Session, opened
@@ -52,7 +53,7 @@ def _portable(wanted: Wanted) -> None:
     export_as(wanted, "portable", lambda export, put: write_portable(export, put, yaml=yaml))
 
 
-FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable}
+FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable, "dotenv": export_dotenv}
 """What makes each form of file, by the flag that asks for it."""
 
 
@@ -102,6 +103,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     cls=Command,
     example="bifrost-tui export --portable acme.json --org Acme\n"
     "bifrost-tui export --portable all.yaml\n"
+    "bifrost-tui export --dotenv .env --org Acme\n"
     "bifrost-tui export --portable - --global | jq '.global[].key'",
 )
 @click.argument("file", metavar="FILE")
@@ -110,6 +112,15 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "form",
     flag_value="portable",
     help="Everything but the values of secrets; JSON, or YAML where FILE ends in .yaml or .yml.",
+)
+@click.option(
+    "--dotenv",
+    "form",
+    flag_value="dotenv",
+    help="What one organization gets, as a .env file; secrets are in it as comments, empty.",
+)
+@click.option(
+    "--own", is_flag=True, help="Into a .env file only its own configs, none that are inherited."
 )
 @click.option(
     "--org",
@@ -147,4 +158,6 @@ def export(
     """
     if form is None:
         raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    if form != "dotenv" and options["own"]:
+        raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
     FORMS[form](Wanted(file, force, organizations, is_global, options))
