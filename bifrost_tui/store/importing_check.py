@@ -19,6 +19,7 @@ from bifrost_tui.store import equals, references
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in
 from bifrost_tui.store.context import StoreContext, folded_name, open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
+from bifrost_tui.store.importing_bare import completed
 from bifrost_tui.store.importing_plan import VALUE, Planned, PlannedScope
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Verdict
 from bifrost_tui.store.organizations import LONGEST_NAME, checked_name
@@ -239,6 +240,9 @@ class Checker:
             if row is None or entry.verdict is Verdict.REFUSED:
                 continue
             entry.id, entry.version = row.id, row.version
+            if entry.bare:
+                entry.checked = completed(entry.draft, row)
+                entry.type = entry.checked.type
             checked = entry.draft
             if (row.type == ConfigType.SECRET) is not (checked.type is ConfigType.SECRET):
                 _refuse(entry, _mixed(row.type, checked.type))
@@ -318,7 +322,15 @@ def _checked(incoming: IncomingConfig) -> Planned:
         else:
             empty = checked.type is ConfigType.SECRET and checked.secret is None
             place = incoming.place
-            return Planned(checked.key, checked.type, Verdict.NEW, checked, place, empty=empty)
+            return Planned(
+                checked.key,
+                checked.type,
+                Verdict.NEW,
+                checked,
+                place,
+                empty=empty,
+                bare=incoming.bare,
+            )
     key = shorten(visible(draft.key), 255)
     return Planned(key, draft.type, Verdict.REFUSED, None, incoming.place, why=why)
 

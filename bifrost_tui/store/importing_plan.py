@@ -21,6 +21,7 @@ class Planned:
     """One config of a plan: its checked draft, and what of the database was planned upon."""
 
     __slots__ = (
+        "bare",
         "checked",
         "empty",
         "fields",
@@ -43,6 +44,7 @@ class Planned:
         *,
         why: str = "",
         empty: bool = False,
+        bare: bool = False,
     ) -> None:
         self.key = key
         self.type = type
@@ -52,6 +54,8 @@ class Planned:
         self.why = why
         self.empty = empty
         """Whether it will be a secret that needs a value."""
+        self.bare = bare
+        """Whether no more than its value came."""
         self.id = ""
         self.version = 0
         """The id and the version of the config that is here; none of a new one."""

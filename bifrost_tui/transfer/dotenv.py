@@ -156,7 +156,8 @@ def _config(key: str, value: str, line: int, *, is_secret: bool) -> IncomingConf
             # Not even the character at fault: the line may be the rest of a private key.
             shown, problem = f"({place})", f"What stands before the = is no key. {KEY_RULE}"
     plain = None if is_secret or problem else value
-    return IncomingConfig(ConfigDraft(shown, kind, plain, secret), place, problem)
+    draft = ConfigDraft(shown, kind, plain, secret)
+    return IncomingConfig(draft, place, problem, bare=True)
 
 
 def _given_twice(lines: dict[str, list[int]]) -> list[str]:

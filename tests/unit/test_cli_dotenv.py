@@ -100,6 +100,49 @@ def test_without_a_terminal_it_has_to_be_said(cli: Cli, env: Path) -> None:
     assert "1 key looks like a secret: SLACK_TOKEN. Say --secret '*TOKEN*'" in ran.err
 
 
+def test_what_is_here_keeps_what_the_file_does_not_know(cli: Cli, env: Path) -> None:
+    set_up = ("configs", "set", "--org", "Acme", "--description", "As agreed", "--type")
+    secret = ("secret", "STRIPE_KEY", "--rotate-every", "90", "--integration", "stripe")
+    for key, kind, value in (
+        *(("PORT", "int", "81"), ("DEBUG", "bool", "true"), ("LIMITS", "json", '{"a": 1}')),
+        *(("RATIO", "int", "5"), ("NAME", "string", "shop")),
+    ):
+        cli(*set_up, kind, key, "--value", value)
+    cli(
+        "configs",
+        "set",
+        "STRIPE_KEY",
+        "--type",
+        "secret",
+        "--rotate-every",
+        "90",
+        *facts,
+        stdin=PLANTED,
+    )
+    before = cli.configs("--org", "Acme")
+    env.write_text(
+        f"PORT=81\nDEBUG=yes\nLIMITS='{{ \"a\":1 }}'\nRATIO=5\nNAME=shop\nSTRIPE_KEY={PLANTED}"
+    )
+    into = ("import", str(env), "--org", "Acme", "--secret", "*KEY", "--yes")
+    assert "Everything is here already." in cli(*into).err
+    env.write_text(f"PORT=82\nDEBUG=no\nLIMITS=[]\nRATIO=0.5\nNAME=none\nSTRIPE_KEY=o{PLANTED}")
+    ran = cli(*into, "--on-conflict", "overwrite", "--replace-secrets")
+    after = cli.configs("--org", "Acme")
+    assert {key: (view["type"], view["value"]) for key, view in after.items()} == {
+        "PORT": ("int", 82),
+        "DEBUG": ("bool", False),
+        "LIMITS": ("json", []),
+        "RATIO": ("string", "0.5"),
+        "NAME": ("string", "none"),
+        "STRIPE_KEY": ("secret", None),
+    }
+    same = ("description", "integration")
+    assert [[view[name] for name in same] for view in after.values()] == [
+        [view[name] for name in same] for view in before.values()
+    ]
+    assert "1 secret rotated" in ran.err
+
+
 def test_plain_is_plain(cli: Cli, env: Path) -> None:
     cli("import", str(env), "--org", "Acme", "--plain", "--dry-run")
     env.write_text("API_KEY=public-after-all\n")
