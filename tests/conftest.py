@@ -12,6 +12,7 @@ import pytest
 from bifrost_tui.settings import Settings
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
+from tests.postgres import Server, running_server
 from tests.support import ALICE, HandClock, counted_ids, make_repository, make_settings
 
 # The same examples in every run; HYPOTHESIS_PROFILE=thorough looks for new ones.
@@ -63,3 +64,13 @@ def repository(
     """An open, new database with its owner in it."""
     with make_repository(settings, access, clock=clock, ids=ids) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of this session; mark its tests ``xdist_group("postgres")`` to share it."""
+    try:
+        with running_server() as server:
+            yield server
+    except LookupError as error:
+        pytest.skip(str(error))

@@ -27,17 +27,15 @@ if TYPE_CHECKING:
 
 FORM = "dotenv"
 
-_OTHERS = (".json", ".yaml", ".yml", ".age")
 _NAMED = 8
 """So many keys are named in a sentence."""
 
 
 def is_dotenv(given: Given) -> bool:
     """Tell whether a file is one by its name, or is said to be one."""
-    name = Path(given.file).name.lower()
-    if given.options.get("dotenv"):
-        return True
-    return name.endswith(".env") or (name.startswith(".env.") and not name.endswith(_OTHERS))
+    from bifrost_tui.transfer.dotenv import is_dotenv_name
+
+    return bool(given.options.get("dotenv")) or is_dotenv_name(given.file)
 
 
 def refuse_options(given: Given) -> None:
@@ -130,7 +128,7 @@ def export_dotenv(wanted: Wanted) -> None:
     if len(wanted.organizations) + wanted.is_global != 1:
         raise click.UsageError("A .env file is of one scope. Say --org NAME or --global.")
     if wanted.options["notation"] is not None:
-        raise click.UsageError("A .env file has one notation: --format goes with --portable.")
+        raise click.UsageError("--format is for --portable: a .env file has one notation.")
     inherited = not (wanted.is_global or wanted.options["own"])
     target = host_file(wanted.file, "export")
     with (

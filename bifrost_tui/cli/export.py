@@ -11,6 +11,7 @@ import click
 from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.dotenv_files import export_dotenv
+from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
 from bifrost_tui.cli.session import Session, opened
@@ -53,7 +54,17 @@ def _portable(wanted: Wanted) -> None:
     export_as(wanted, "portable", lambda export, put: write_portable(export, put, yaml=yaml))
 
 
-FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable, "dotenv": export_dotenv}
+def _encrypted(wanted: Wanted) -> None:
+    from bifrost_tui.cli.encrypting import export_encrypted
+
+    export_encrypted(wanted)
+
+
+FORMS: Mapping[str, Callable[[Wanted], None]] = {
+    "portable": _portable,
+    "encrypted": _encrypted,
+    "dotenv": export_dotenv,
+}
 """What makes each form of file, by the flag that asks for it."""
 
 
@@ -103,8 +114,9 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     cls=Command,
     example="bifrost-tui export --portable acme.json --org Acme\n"
     "bifrost-tui export --portable all.yaml\n"
-    "bifrost-tui export --dotenv .env --org Acme\n"
-    "bifrost-tui export --portable - --global | jq '.global[].key'",
+    "bifrost-tui export --portable - --global | jq '.global[].key'\n"
+    "bifrost-tui export --encrypted all.age\n"
+    "bifrost-tui export --dotenv .env --org Acme",
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -114,14 +126,19 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     help="Everything but the values of secrets; JSON, or YAML where FILE ends in .yaml or .yml.",
 )
 @click.option(
+    "--encrypted",
+    "form",
+    flag_value="encrypted",
+    help="Everything, values of secrets too, encrypted with age: under a passphrase that is asked"
+    " for, or to public keys. For owners.",
+)
+@click.option(
     "--dotenv",
     "form",
     flag_value="dotenv",
     help="What one organization gets, as a .env file; secrets are in it as comments, empty.",
 )
-@click.option(
-    "--own", is_flag=True, help="Into a .env file only its own configs, none that are inherited."
-)
+@click.option("--own", is_flag=True, help="With --dotenv: only its own configs, none inherited.")
 @click.option(
     "--org",
     "organizations",
@@ -134,6 +151,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 @click.option(
     "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
 )
+@sealing_options
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--schema",
@@ -160,4 +178,5 @@ def export(
         raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
     if form != "dotenv" and options["own"]:
         raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
+    check_options(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))

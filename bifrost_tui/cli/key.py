@@ -1,4 +1,4 @@
-"""The master key: generate one, see which are in use."""
+"""The master key: generate one, see which are in use; and keys for encrypted bundles."""
 
 from __future__ import annotations
 
@@ -56,6 +56,27 @@ def generate(path: Path | None) -> None:
     key_id = make_key_file(path)
     say(f"Wrote a new master key, {key_id}, to {path}. Keep a copy where the database is not.")
     say(f"To use it: export {KEY_FILE_VARIABLE}={path}")
+
+
+@key.command(
+    "pair",
+    example="bifrost-tui key pair ~/bundles.key\n"
+    "bifrost-tui export --encrypted --recipient age1... all.age\n"
+    "bifrost-tui import --identity ~/bundles.key all.age",
+)
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+def pair(path: Path) -> None:
+    """Make a pair of keys for encrypted bundles: the secret one into FILE, the public one shown.
+
+    The file is new, mode 0600, as age(1) has its identities. Bundles that are encrypted to the
+    public key open with that file alone.
+    """
+    from bifrost_tui.transfer.sealed import make_identity_file
+
+    path = path.expanduser().absolute()
+    public = make_identity_file(path)
+    emit(f"{public}\n".encode("ascii"))
+    say(f"Wrote the secret key to {path}. Keep a copy: nothing else opens bundles for this one.")
 
 
 @key.command("status", example="bifrost-tui key status --json")

@@ -27,8 +27,12 @@ _MORE_WITHIN = 0.15
 """Seconds in which the next line of a paste that is not marked would have come."""
 
 
-def ask_secret(question: str) -> EnteredSecret | None:
+def ask_secret(
+    question: str, *, otherwise: str = "Pipe the value to this command instead."
+) -> EnteredSecret | None:
     """Ask for a secret's value; ``None`` where nothing is entered.
+
+    ``otherwise`` says what to do where there is no terminal.
 
     Raises:
         InvalidInputError: what came cannot be taken whole; nothing of it is kept.
@@ -39,9 +43,7 @@ def ask_secret(question: str) -> EnteredSecret | None:
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        raise TerminalError(
-            "There is no terminal to ask at. Pipe the value to this command instead."
-        ) from None
+        raise TerminalError(f"There is no terminal to ask at. {otherwise}") from None
     try:
         with _silent(terminal), _marked_pastes(terminal):
             os.write(terminal, visible(question).encode("utf-8", "replace"))

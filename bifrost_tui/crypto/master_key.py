@@ -56,7 +56,7 @@ def load_master_keys(source: KeySource) -> tuple[MasterKey, ...]:
 
     """
     if source.path is not None:
-        text = _read_key_file(source.path, credential=source.name == FROM_SYSTEMD)
+        text = read_key_file(source.path, credential=source.name == FROM_SYSTEMD)
         return _parse(text.split("\n"), str(source.path), "line")
     return _parse((source.text or "").split(","), source.name, "key")
 
@@ -92,8 +92,14 @@ def _problem(text: str) -> str:
     return ""
 
 
-def _read_key_file(path: Path, *, credential: bool) -> str:
-    """Read a key file that nobody else can read; looked at and read through one descriptor."""
+def read_key_file(path: Path, *, credential: bool = False) -> str:
+    """Read a key file that nobody else can read; looked at and read through one descriptor.
+
+    Raises:
+        MasterKeyMissingError: it is not there.
+        MasterKeyRefusedError: it is open to others, or no text.
+
+    """
     try:
         # Without waiting: a pipe would otherwise keep the program until somebody writes into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))

@@ -46,7 +46,9 @@ INJECT = "secret.inject"
 """A command was given it."""
 HANDOVER = "secret.handover"
 """A command was given a new value that is not kept; of one that is, its rotation tells."""
-READS = (READ, INJECT)
+EXPORT = "secret.export"
+"""It went into an encrypted bundle, for whoever can open that."""
+READS = (READ, INJECT, EXPORT)
 CHANGES = (
     *("config.add", "config.edit", "config.rotate", "config.delete", "config.import"),
     *("secret.unreadable", "secret.readable"),

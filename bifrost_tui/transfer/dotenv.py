@@ -29,6 +29,7 @@ BLANKS = 500
 PROBLEMS = 100
 """How many things are told of one file; then it is given up."""
 
+_OTHERS = (".json", ".yaml", ".yml", ".age")
 _STEP = 1000
 _NAMES = tuple(
     (name, re.compile(translate(name)))
@@ -70,6 +71,12 @@ class _Reader(Reader):
         if regex.pattern == _UNQUOTED and _BLANK_RUN.search(match[1]):
             raise _LongBlanksError
         return match.groups()
+
+
+def is_dotenv_name(path: str) -> bool:
+    """Tell whether a file is a .env file by its name: ``.env``, ``.env.local``, ``shop.env``."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(".env") or (name.startswith(".env.") and not name.endswith(_OTHERS))
 
 
 def read_dotenv(

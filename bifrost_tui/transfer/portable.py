@@ -6,7 +6,7 @@ It is JSON or YAML; both hold the same. The same content gives the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -112,34 +112,48 @@ def write_bundle(
     secret: Callable[[ExportedConfig], str | None] | None = None,
 ) -> None:
     """Write a bundle by a writer; ``secret`` gives the values of secrets where they travel."""
-    done, total = 0, export.total
+    total = export.total
+    for done in bundle_steps(export, writer, secret):
+        if progress is not None:
+            progress(done, total)
 
-    def configs(scope: Any) -> None:
+
+def bundle_steps(
+    export: Export,
+    writer: Writer,
+    secret: Callable[[ExportedConfig], str | None] | None = None,
+) -> Iterator[int]:
+    """Write a bundle like :func:`write_bundle`, and say from time to time how much is done.
+
+    For who takes away what is written, a piece at a time.
+    """
+    done = 0
+
+    def configs(scope: Any) -> Iterator[int]:
         nonlocal done
         put = writer.config
         for config in export.rows(scope):
             put(config, secret(config) if secret is not None else None)
             done += 1
-            if progress is not None and done % _STEP == 0:
-                progress(done, total)
+            if done % _STEP == 0:
+                yield done
 
     writer.begin([(VERSION_FIELD, VERSION), (PROGRAM_FIELD, f"bifrost-tui {__version__}")])
     organizations = []
     for exported in export.scopes:
         if exported.scope.is_global:
             writer.begin_global()
-            configs(exported.scope)
+            yield from configs(exported.scope)
             writer.end_global()
         else:
             organizations.append(exported.scope)
     writer.begin_organizations()
     for scope in organizations:
         writer.begin_organization(scope.name)
-        configs(scope)
+        yield from configs(scope)
         writer.end_organization()
     writer.end()
-    if progress is not None:
-        progress(done, total)
+    yield done
 
 
 def _writer(put: Callable[[bytes], None], *, yaml: bool) -> Writer:

@@ -108,17 +108,7 @@ def test_what_is_here_keeps_what_the_file_does_not_know(cli: Cli, env: Path) -> 
         *(("RATIO", "int", "5"), ("NAME", "string", "shop")),
     ):
         cli(*set_up, kind, key, "--value", value)
-    cli(
-        "configs",
-        "set",
-        "STRIPE_KEY",
-        "--type",
-        "secret",
-        "--rotate-every",
-        "90",
-        *facts,
-        stdin=PLANTED,
-    )
+    cli(*set_up, *secret, stdin=PLANTED)
     before = cli.configs("--org", "Acme")
     env.write_text(
         f"PORT=81\nDEBUG=yes\nLIMITS='{{ \"a\":1 }}'\nRATIO=5\nNAME=shop\nSTRIPE_KEY={PLANTED}"

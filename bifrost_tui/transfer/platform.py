@@ -1,0 +1,203 @@
+"""Reading the JSON that a Bifrost platform exports its configs as."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bifrost_tui.display import counted, shorten, visible
+from bifrost_tui.errors import TransferError
+from bifrost_tui.store.incoming import IncomingScope
+from bifrost_tui.transfer.platform_key import PlatformKey
+from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
+from bifrost_tui.transfer.platform_values import parse_json
+from bifrost_tui.transfer.strict import Wrong
+
+VERSION = "1.0"
+"""The one version of the platform's export files that there is."""
+VERSION_FIELD = "bifrost_export_version"
+
+_FIELDS = frozenset(
+    {
+        VERSION_FIELD,
+        "entity_type",
+        "exported_at",
+        "contains_encrypted_values",
+        "item_count",
+        "items",
+    }
+)
+_OF_ITEMS = frozenset(
+    {
+        "key",
+        "value",
+        "config_type",
+        "description",
+        "organization_id",
+        "organization_name",
+        "integration_name",
+    }
+)
+_START = 64 * 1024
+
+
+def is_platform_export(data: bytes) -> bool:
+    """Tell whether a file is one that a platform exported, by what stands at its beginning."""
+    start = data[:_START].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"{") and b'"bifrost_export_version"' in start
+
+
+def read_platform(
+    data: bytes,
+    key: PlatformKey | None = None,
+    *,
+    prefixed: bool = False,
+    tell: Tell | None = None,
+) -> list[IncomingScope]:
+    """Return the configs of a platform's export, the secrets opened with the platform's key.
+
+    What is wrong with one config stands in its ``problem``. ``prefixed`` puts the integration
+    before the keys that belong to one. ``tell`` is given sentences about the file: what is not
+    taken from it, and once for all what the key does not open.
+
+    Raises:
+        TransferError: it is no such file, or there are secrets and no key.
+
+    """
+    tell = tell or (lambda _sentence: None)
+    parsed = _object(parse_json(_text(data)), "The file")
+    items = _checked_head(parsed)
+    rows, unknown = [], Counter[str]()
+    for number, item in enumerate(items, 1):
+        place = f"item {number}"
+        fields = _object(item, f"The {place}")
+        unknown.update(fields.keys() - _OF_ITEMS)
+        rows.append(_row(fields, place))
+    _unwrap(rows)
+    for name in sorted(parsed.keys() - _FIELDS):
+        tell(f"The field {_shown(name)} of the file is not taken: it is not known here.")
+    for name, number in sorted(unknown.items()):
+        tell(
+            f"The field {_shown(name)} of {counted(number, 'config')} is not taken: it is not known"
+            " here."
+        )
+    return incoming_scopes(
+        rows,
+        key,
+        encrypted=parsed.get("contains_encrypted_values", False) is True,
+        prefixed=prefixed,
+        tell=tell,
+    )
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    # Raised outside the handler: the decoder's error holds the file.
+    raise TransferError("The file is not UTF-8 text.")
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if isinstance(value, Wrong):
+        raise TransferError(f"{what} cannot be read: {value.why}")
+    if not isinstance(value, dict):
+        raise TransferError(f"{what} is no JSON object.")
+    return value
+
+
+def _checked_head(parsed: Mapping[str, Any]) -> list[Any]:
+    """Return the items of a file of the one kind and version that is understood."""
+    problems = []
+    version = parsed.get(VERSION_FIELD)
+    if version is None:
+        problems.append(f"The file has no {VERSION_FIELD}: it is no export of a platform.")
+    elif version != VERSION:
+        told = f" ({_shown(version)})" if isinstance(version, str) else ""
+        problems.append(
+            f"The file is of another version of the platform's exports{told}; {VERSION} is the one"
+            " that is understood here."
+        )
+    entity = parsed.get("entity_type")
+    if entity != "configs":
+        told = f"{_shown(entity)}, not configs" if isinstance(entity, str) else "no configs"
+        problems.append(f"The file holds {told}.")
+    if not isinstance(parsed.get("contains_encrypted_values", False), bool):
+        problems.append("contains_encrypted_values is neither true nor false.")
+    given = parsed.get("items")
+    items: list[Any] = given if isinstance(given, list) else []
+    if not isinstance(given, list):
+        problems.append("The file has no list of items.")
+    # Files made before there was a count, or by hand, say 0 or nothing.
+    elif (count := parsed.get("item_count")) and count != len(items):
+        problems.append(
+            f"The file says another number of items than it has ({len(items):,}): it is not whole."
+        )
+    if problems:
+        raise TransferError(problems[0], tuple(problems))
+    return items
+
+
+def _row(fields: Mapping[str, Any], place: str) -> PlatformRow:
+    """Return an item of the file; a field of a wrong type is a problem of that config."""
+    problems: list[str] = []
+
+    def text(name: str, *, needed: bool = False) -> str | None:
+        value = fields.get(name)
+        if isinstance(value, str) and (value.strip() or not needed):
+            return value
+        if value is not None or needed:
+            problems.append(f"{name} is no text." if value is not None else f"It has no {name}.")
+        return None
+
+    row = PlatformRow(
+        key=text("key", needed=True) or "",
+        type=text("config_type", needed=True) or "string",
+        value=fields.get("value"),
+        description=text("description") or "",
+        organization=text("organization_name"),
+        organization_id=text("organization_id"),
+        integration=text("integration_name") or None,
+        place=place,
+        problems=problems,
+    )
+    if "value" not in fields:
+        problems.append("It has no value.")
+    _check_scope(row, fields)
+    return row
+
+
+def _check_scope(row: PlatformRow, fields: Mapping[str, Any]) -> None:
+    """Make sure that only what names no organization at all is global."""
+    given = [fields.get("organization_id"), fields.get("organization_name")]
+    if given == [None, None]:
+        return
+    if row.organization is None or not row.organization.strip():
+        row.organization = None
+        row.organization_id = row.organization_id or "an organization without a name"
+        row.problems.append(
+            "It belongs to an organization that the file does not name. Export it from a platform"
+            " that writes organization_name, or write the name into the file."
+        )
+
+
+def _unwrap(rows: list[PlatformRow]) -> None:
+    """Take values out of the ``{"value": …}`` that a platform keeps them in.
+
+    JSON may look like that itself, so the other configs say whether the file wraps its values;
+    where there are none, all have to look so.
+    """
+    telling = [row for row in rows if row.type.strip().lower() != "json" and row.value is not None]
+    if any(map(_is_wrapped, telling)) if telling else all(map(_is_wrapped, rows)):
+        for row in filter(_is_wrapped, rows):
+            row.value = row.value["value"]
+
+
+def _is_wrapped(row: PlatformRow) -> bool:
+    return isinstance(row.value, dict) and row.value.keys() == {"value"}
+
+
+def _shown(name: str) -> str:
+    return shorten(visible(name), 60)

