@@ -14,6 +14,7 @@ from bifrost_tui.cli.dotenv_files import export_dotenv
 from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
+from bifrost_tui.cli.platform_export import check_platform, platform_option
 from bifrost_tui.cli.session import Session, opened
 from bifrost_tui.display import counted
 
@@ -60,10 +61,17 @@ def _encrypted(wanted: Wanted) -> None:
     export_encrypted(wanted)
 
 
+def _platform(wanted: Wanted) -> None:
+    from bifrost_tui.cli.platform_export import export_platform
+
+    export_platform(wanted)
+
+
 FORMS: Mapping[str, Callable[[Wanted], None]] = {
     "portable": _portable,
     "encrypted": _encrypted,
     "dotenv": export_dotenv,
+    "platform": _platform,
 }
 """What makes each form of file, by the flag that asks for it."""
 
@@ -116,7 +124,8 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "bifrost-tui export --portable all.yaml\n"
     "bifrost-tui export --portable - --global | jq '.global[].key'\n"
     "bifrost-tui export --encrypted all.age\n"
-    "bifrost-tui export --dotenv .env --org Acme",
+    "bifrost-tui export --dotenv .env --org Acme\n"
+    "bifrost-tui export --platform configs.json --platform-key-file platform.key",
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -140,6 +149,12 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 )
 @click.option("--own", is_flag=True, help="With --dotenv: only its own configs, none inherited.")
 @click.option(
+    "--platform",
+    "form",
+    flag_value="platform",
+    help="What a Bifrost platform imports, secrets encrypted under its key. For owners.",
+)
+@click.option(
     "--org",
     "organizations",
     metavar="NAME",
@@ -152,6 +167,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
 )
 @sealing_options
+@platform_option
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--schema",
@@ -179,4 +195,5 @@ def export(
     if form != "dotenv" and options["own"]:
         raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
     check_options(form, options)
+    check_platform(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))

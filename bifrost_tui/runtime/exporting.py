@@ -217,13 +217,8 @@ class _Walk:
         self.unreadable: list[_Unreadable] = []
 
     def begin(self, scopes: Sequence[Scope], left_out: tuple[str, ...]) -> Opened:
-        found: dict[str, int] = dict(
-            self._connection.execute(
-                select(config.c.scope_id, func.count()).group_by(config.c.scope_id)
-            )
-            .tuples()
-            .all()
-        )
+        counting = select(config.c.scope_id, func.count()).group_by(config.c.scope_id)
+        found = {row[0]: row[1] for row in self._connection.execute(counting)}
         counts = tuple(ExportedScope(scope, found.get(scope.id, 0)) for scope in scopes)
         total = sum(one.count for one in counts)
         return Opened(counts, left_out, total, _read=self._rows)

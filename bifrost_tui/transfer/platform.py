@@ -53,13 +53,15 @@ def read_platform(
     key: PlatformKey | None = None,
     *,
     prefixed: bool = False,
+    named: bool = False,
     tell: Tell | None = None,
 ) -> list[IncomingScope]:
     """Return the configs of a platform's export, the secrets opened with the platform's key.
 
     What is wrong with one config stands in its ``problem``. ``prefixed`` puts the integration
-    before the keys that belong to one. ``tell`` is given sentences about the file: what is not
-    taken from it, and once for all what the key does not open.
+    before the keys that belong to one. ``named`` says that the caller names the organization that
+    all of it goes into, so that the file need not. ``tell`` is given sentences about the file: what
+    is not taken from it, and once for all what the key does not open.
 
     Raises:
         TransferError: it is no such file, or there are secrets and no key.
@@ -73,7 +75,7 @@ def read_platform(
         place = f"item {number}"
         fields = _object(item, f"The {place}")
         unknown.update(fields.keys() - _OF_ITEMS)
-        rows.append(_row(fields, place))
+        rows.append(_row(fields, place, named=named))
     _unwrap(rows)
     for name in sorted(parsed.keys() - _FIELDS):
         tell(f"The field {_shown(name)} of the file is not taken: it is not known here.")
@@ -140,7 +142,7 @@ def _checked_head(parsed: Mapping[str, Any]) -> list[Any]:
     return items
 
 
-def _row(fields: Mapping[str, Any], place: str) -> PlatformRow:
+def _row(fields: Mapping[str, Any], place: str, *, named: bool) -> PlatformRow:
     """Return an item of the file; a field of a wrong type is a problem of that config."""
     problems: list[str] = []
 
@@ -165,11 +167,11 @@ def _row(fields: Mapping[str, Any], place: str) -> PlatformRow:
     )
     if "value" not in fields:
         problems.append("It has no value.")
-    _check_scope(row, fields)
+    _check_scope(row, fields, named=named)
     return row
 
 
-def _check_scope(row: PlatformRow, fields: Mapping[str, Any]) -> None:
+def _check_scope(row: PlatformRow, fields: Mapping[str, Any], *, named: bool) -> None:
     """Make sure that only what names no organization at all is global."""
     given = [fields.get("organization_id"), fields.get("organization_name")]
     if given == [None, None]:
@@ -177,10 +179,11 @@ def _check_scope(row: PlatformRow, fields: Mapping[str, Any]) -> None:
     if row.organization is None or not row.organization.strip():
         row.organization = None
         row.organization_id = row.organization_id or "an organization without a name"
-        row.problems.append(
-            "It belongs to an organization that the file does not name. Export it from a platform"
-            " that writes organization_name, or write the name into the file."
-        )
+        if not named:
+            row.problems.append(
+                "It belongs to an organization that the file does not name: say which one it is,"
+                " with --from ID --org NAME."
+            )
 
 
 def _unwrap(rows: list[PlatformRow]) -> None:

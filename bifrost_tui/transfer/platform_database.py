@@ -53,11 +53,6 @@ _OPTIONAL = {
 }
 
 
-def is_platform_url(source: str) -> bool:
-    """Tell whether what is to be imported is a platform's database."""
-    return source.lower().startswith(SCHEMES)
-
-
 def read_platform_database(
     url: str,
     key: PlatformKey | None = None,
