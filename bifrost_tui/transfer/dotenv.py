@@ -18,7 +18,7 @@ from dotenv.parser import Error, Reader, parse_binding
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Untold
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import KEY_RULE, ConfigType, checked_key
 
@@ -31,6 +31,7 @@ PROBLEMS = 100
 
 _OTHERS = (".json", ".yaml", ".yml", ".age")
 _STEP = 1000
+_UNTOLD = frozenset(Untold)
 _NAMES = tuple(
     (name, re.compile(translate(name)))
     for name in (
@@ -164,7 +165,7 @@ def _config(key: str, value: str, line: int, *, is_secret: bool) -> IncomingConf
             shown, problem = f"({place})", f"What stands before the = is no key. {KEY_RULE}"
     plain = None if is_secret or problem else value
     draft = ConfigDraft(shown, kind, plain, secret)
-    return IncomingConfig(draft, place, problem, bare=True)
+    return IncomingConfig(draft, place, problem, _UNTOLD)
 
 
 def _given_twice(lines: dict[str, list[int]]) -> list[str]:
