@@ -16,7 +16,7 @@ from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.drafts import checked_draft
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Untold
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.transfer.platform_key import (
@@ -43,6 +43,7 @@ _TYPES = {
 _NAMED = 5
 """How many configs a sentence names."""
 _LONGEST_KEY = 255
+_UNTOLD = frozenset((Untold.PERIOD, Untold.MASK))
 
 
 @dataclass(slots=True, repr=False)
@@ -114,7 +115,7 @@ def incoming_scopes(
         )
         _look_closer(row, draft)
         group = grouped.setdefault(_scope_of(row, known), [])
-        group.append(IncomingConfig(draft, row.place, " ".join(row.problems)))
+        group.append(IncomingConfig(draft, row.place, " ".join(row.problems), _UNTOLD))
     return [
         IncomingScope(_scope_name(name, identity), configs)
         for (name, identity), configs in grouped.items()
