@@ -27,6 +27,7 @@ A message says what happened, to which scope and key, and what to do; never a va
     ├── InvalidInputError            a field with what is wrong with it
     ├── ConflictError                another operator's change came between
     ├── TransferError                a file that cannot be imported or exported as it stands
+    │   └── WrongPassphraseError     the passphrase does not open it
     ├── SecretUnreadableError        a secret that no key at hand opens
     ├── SecretNeedsValueError        a secret that has no value yet
     ├── CommandError                 a command that cannot be run
@@ -199,6 +200,10 @@ class TransferError(BifrostError):
     def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
+
+
+class WrongPassphraseError(TransferError):
+    """A file is encrypted under another passphrase."""
 
 
 class DanglingReferenceError(BifrostError):

@@ -50,6 +50,7 @@ def open_screens(
     return run(
         settings,
         this_access(origin),
+        origin=origin,
         organization=organization,
         mouse=mouse_wanted(os.environ, no_mouse),
         wire=not no_wire,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyrage
 
-from bifrost_tui.errors import TransferError
+from bifrost_tui.errors import TransferError, WrongPassphraseError
 
 HEAD = b"age-encryption.org/v1\n"
 CHUNK = 64 * 1024
@@ -131,7 +131,7 @@ def open_with_passphrase(file: AgeFile, passphrase: bytes) -> bytes:
             "This machine is too slow, or too busy, to try a passphrase on this file. Try again."
         )
     if problem in _NO_KEY_FITS:
-        raise TransferError("The passphrase does not open the file. Nothing was read.")
+        raise WrongPassphraseError("The passphrase does not open the file. Nothing was read.")
     raise TransferError(_CHANGED)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, bindparam, select
 
 from bifrost_tui.errors import AccessDeniedError
 from bifrost_tui.store.access import managed_scopes, may_manage
 from bifrost_tui.store.audit import Event
-from bifrost_tui.store.config_lists import type_of
+from bifrost_tui.store.config_lists import checked_type
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.importing import Progress, counting
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config, organization, scope_summary
 from bifrost_tui.store.values import ConfigType
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 ACTION = "config.export"
 
-_ROWS = (
+_ROWS = Quick(
     select(
         config.c.key,
         config.c.type,
@@ -40,6 +41,8 @@ _ROWS = (
 )
 _COUNT = select(scope_summary.c.configs).where(scope_summary.c.scope_id == bindparam("scope"))
 _CHUNK = 1000
+_TYPES = {kind.value: kind for kind in ConfigType}
+_SECRET = ConfigType.SECRET
 
 
 class ExportedConfig(NamedTuple):
@@ -86,27 +89,23 @@ class Export:
         """Return the configs of one of the scopes, by key."""
         if all(each.scope.id != scope.id for each in self.scopes):
             raise ValueError("this scope is not exported")
-        found = self._connection.execute(_ROWS, {"scope": scope.id})
-        for some in found.partitions(_CHUNK):
-            for row in some:
-                yield _exported(row)
+        make = ExportedConfig
+        for some in _ROWS.stream(self._connection, {"scope": scope.id}, _CHUNK):
+            for key, kind, value, refers_to, integration, description, days, mask, empty in some:
+                known = _TYPES.get(kind) or checked_type(key, kind)
+                needs_value = known is _SECRET and bool(empty)
+                yield make(
+                    key,
+                    known,
+                    value,
+                    refers_to,
+                    integration,
+                    description,
+                    days,
+                    bool(mask),
+                    needs_value,
+                )
             self._step(len(some))
-
-
-def _exported(row: Any) -> ExportedConfig:
-    kind = type_of(row)
-    secret = kind is ConfigType.SECRET
-    return ExportedConfig(
-        row.key,
-        kind,
-        row.value,
-        row.refers_to,
-        row.integration,
-        row.description,
-        row.rotate_every_days,
-        bool(row.partial_mask),
-        secret and bool(row.empty),
-    )
 
 
 class Exports:
@@ -122,13 +121,15 @@ class Exports:
         consume: Callable[[Export], T],
         *,
         form: str,
+        inherited: bool = False,
         progress: Progress | None = None,
     ) -> T:
         """Tell the log of an export, then hand it to ``consume``; return what that returns.
 
         All that ``consume`` reads is one state of the database. Without ``scopes`` it is every
         scope that the actor manages, archived organizations left out. ``form`` names the kind of
-        file in the log.
+        file in the log. With ``inherited``, global comes first even where it is not the actor's to
+        export: everybody in an organization sees what it inherits.
 
         Raises:
             AccessDeniedError: the actor is neither owner nor admin there, or anywhere.
@@ -139,8 +140,9 @@ class Exports:
 
         def tell(connection: Connection) -> tuple[Scope, ...]:
             found = self._wanted(connection, access, scopes)
+            more = {"inherited": True} if inherited else {}
             told = [
-                Event(ACTION, each.scope, details={"count": each.count, "form": form})
+                Event(ACTION, each.scope, details={"count": each.count, "form": form, **more})
                 for each in found
             ]
             context.chain.append(connection, access, *told)
@@ -149,6 +151,8 @@ class Exports:
         def read(connection: Connection) -> T:
             # What was told of, and no other: one may have been added meanwhile.
             found = self._wanted(connection, access, told)
+            if inherited and not any(each.scope.is_global for each in found):
+                found = (_counted(connection, GLOBAL_SCOPE), *found)
             step = counting(progress, sum(each.count for each in found))
             left_out = _archived(connection, access) if scopes is None else ()
             return consume(Export(found, left_out, connection, step))
@@ -165,12 +169,7 @@ class Exports:
             found = _managed(connection, access)
         else:
             found = [self._entered(connection, access, scope) for scope in _once(scopes)]
-        return tuple(
-            ExportedScope(
-                scope, connection.execute(_COUNT, {"scope": scope.id}).scalar_one_or_none() or 0
-            )
-            for scope in found
-        )
+        return tuple(_counted(connection, scope) for scope in found)
 
     def _entered(self, connection: Connection, access: Access, scope: Scope) -> Scope:
         here, role = self._context.enter(connection, access, scope)
@@ -179,6 +178,11 @@ class Exports:
                 f"{access.actor} may not export {here.name}: that takes an owner or an admin."
             )
         return here
+
+
+def _counted(connection: Connection, scope: Scope) -> ExportedScope:
+    count = connection.execute(_COUNT, {"scope": scope.id}).scalar_one_or_none()
+    return ExportedScope(scope, count or 0)
 
 
 def _once(scopes: Sequence[Scope]) -> list[Scope]:

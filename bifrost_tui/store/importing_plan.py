@@ -13,6 +13,9 @@ from bifrost_tui.store.incoming import OnConflict, PlanLine, Verdict
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
+AT_ONCE = 500
+"""As many keys are looked up in one query."""
+
 VALUE = "value"
 """The name of a value among what differs, whatever kind of value it is."""
 
@@ -205,6 +208,11 @@ class _Lines(Sequence[PlanLine]):
                     return planned.entries[left].line(planned.scope)
                 left -= len(planned.entries)
         raise IndexError("there is no such line")
+
+
+def chunks(entries: Sequence[Planned], size: int = AT_ONCE) -> Iterator[Sequence[Planned]]:
+    """Return entries in the numbers that are dealt with at once."""
+    return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
 def needs_choice(plan: ImportPlan, on_conflict: OnConflict | None) -> bool:

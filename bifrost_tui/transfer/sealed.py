@@ -69,9 +69,9 @@ def read_sealed(
     try:
         return _read(data, passphrase, identities, progress)
     except TransferError as error:
-        message, problems = error.message, error.problems
+        kind, message, problems = type(error), error.message, error.problems
     # Anew: the other's traceback holds the frames in which the text was.
-    raise TransferError(message, problems)
+    raise kind(message, problems)
 
 
 def _read(

@@ -20,6 +20,7 @@ from textual.theme import Theme
 from bifrost_tui.clock import Clock, uptime, utc_now
 from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError, DatabaseMissingError
+from bifrost_tui.origin import Origin
 from bifrost_tui.settings import Settings, ThemeName, shown_url
 from bifrost_tui.tui.base import LOCK_KEY, DataScreen
 from bifrost_tui.tui.live import LiveApp
@@ -97,6 +98,7 @@ class BifrostApp(LiveApp[int]):
         settings: Settings,
         access: Access,
         *,
+        origin: Origin | None = None,
         organization: str | None = None,
         clock: Clock = utc_now,
         opener: Opener | None = None,
@@ -111,6 +113,8 @@ class BifrostApp(LiveApp[int]):
             self.register_theme(theme)
         self.settings = settings
         self.access = access
+        self.origin = origin or Origin(confined=access.confined)
+        """Which files of the host may be named."""
         self.clock = clock
         self._organization = organization
         self._opener = opener
@@ -352,6 +356,7 @@ def run(
     settings: Settings,
     access: Access,
     *,
+    origin: Origin | None = None,
     organization: str | None = None,
     mouse: bool = True,
     wire: bool = True,
@@ -360,7 +365,7 @@ def run(
     """Run the screens until their user leaves, and return the exit code of the process."""
     # Imports make no garbage worth looking for; switched on again when the database is open.
     gc.disable()
-    app = BifrostApp(settings, access, organization=organization, clock=clock)
+    app = BifrostApp(settings, access, origin=origin, organization=organization, clock=clock)
     try:
         code = run_app(app, mouse=mouse, wire=wire)
     finally:

@@ -22,12 +22,14 @@ def queue_waiting(
     what: Waiting,
     scope: Scope | None = None,
     after: Callable[[], object] | None = None,
+    only: Callable[[ConfigLine], bool] | None = None,
 ) -> None:
     """Open the queue of all that waits, in one organization or in all; say where nothing does."""
 
     def found(lines: tuple[ConfigLine, ...]) -> None:
         from bifrost_tui.tui.screens.queue import QueueScreen
 
+        lines = tuple(filter(only, lines)) if only is not None else lines
         if not lines:
             where = f" {visible(scope.name)}: nothing to do." if scope is not None else ""
             screen.say(f"{_NOTHING[what]}{where}")

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from bifrost_tui.errors import BifrostError, NotFoundError
 from bifrost_tui.store.views import ConfigView, Scope, ScopeCounts
 from bifrost_tui.tui.base import DataScreen
+from bifrost_tui.tui.transferring import open_transfer, why_no_transfer
 from bifrost_tui.tui.widgets.paged_table import PagedTable
 
 
@@ -37,8 +38,11 @@ class ConfigActions(DataScreen[None]):
         raise NotImplementedError
 
     def why_not_people(self, action: str) -> str:
-        """Say why the members and the log are not to be looked at here."""
-        if action not in ("members", "log") or (self._counts is not None and self._counts.managed):
+        """Say why the members and the log are not to be looked at here, and files not written."""
+        managed = self._counts is not None and self._counts.managed
+        if action == "transfer":
+            return why_no_transfer(self.bifrost, managed=managed, where=self._scope.name)
+        if managed or action not in ("members", "log"):
             return ""
         what = "members of" if action == "members" else "audit log of"
         are = "are" if action == "members" else "is"
@@ -57,6 +61,10 @@ class ConfigActions(DataScreen[None]):
 
         screen = AuditScreen(self._scope, classes=self.bifrost.size_classes())
         self.app.push_screen(screen, lambda _: self.reload())
+
+    def action_transfer(self) -> None:
+        """Export this scope, or import into it."""
+        open_transfer(self, self._scope, self.reload)
 
     @on(PagedTable.RowSelected)
     def action_open(self) -> None:

@@ -36,6 +36,7 @@ from bifrost_tui.tui.live import is_shut_out
 from bifrost_tui.tui.marks import Marks
 from bifrost_tui.tui.screens.config_actions import ConfigActions
 from bifrost_tui.tui.screens.marked_list import MarkedList
+from bifrost_tui.tui.transferring import TRANSFER_KEY
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
@@ -62,6 +63,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             tooltip="Filter by words of the key, type: is: integration:",
         ),
         Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
+        TRANSFER_KEY,
         Binding(
             "o,escape",
             "back",
@@ -166,10 +168,9 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
 
     def reload(self, key: str | None = None) -> None:
         """Read counts and list again; the cursor stays on its key, or goes to ``key``."""
-        current: ConfigView | None = self.table.current
         self._history_of = None
         self._counts_due = True
-        self._list(key or (current.key if current else None), quiet=False)
+        self._list(key or getattr(self.table.current, "key", None), quiet=False)
 
     def _read_counts(self) -> None:
         """Read the counts where they are due: the lines come first."""
@@ -192,8 +193,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         return bool(mine) or changes.members or changes.organizations
 
     def _follow(self) -> None:
-        current: ConfigView | None = self.table.current
-        self._list(current.key if current else None, quiet=False, live=True)
+        self._list(getattr(self.table.current, "key", None), quiet=False, live=True)
 
     def _list(self, key: str | None, *, quiet: bool, live: bool = False) -> None:
         """Show the list as it is filtered now, from the line of ``key`` on where it is given."""

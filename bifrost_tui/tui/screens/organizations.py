@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import BifrostError
 from bifrost_tui.tui.base import DataScreen
+from bifrost_tui.tui.transferring import TRANSFER_KEY, open_transfer, why_no_transfer
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
@@ -33,6 +34,10 @@ _COLUMNS = (
     Column("changed", "Changed", 8, right=True),
     Column("by", "By", 10, drop=1),
 )
+
+
+_KEYS = frozenset(["rename", "archive", "add", "archived", "queue", "members", "log", "transfer"])
+"""What there may be a reason against."""
 
 
 class OrganizationsScreen(DataScreen[None]):
@@ -72,6 +77,7 @@ class OrganizationsScreen(DataScreen[None]):
             tooltip="Filter the list",
         ),
         Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
+        TRANSFER_KEY,
         Binding(
             "Z",
             "archived",
@@ -235,13 +241,15 @@ class OrganizationsScreen(DataScreen[None]):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        if action not in ("rename", "archive", "add", "archived", "queue", "members", "log"):
+        if action not in _KEYS:
             return ""
         if not self._loaded:
             return "The database is not open yet."
+        managed = any(view.managed for view in self._all)
         if action == "log":
-            managed = any(view.managed for view in self._all)
             return "" if managed else "The audit log is for owners and admins."
+        if action == "transfer":
+            return why_no_transfer(self.bifrost, managed=managed)
         view: OrganizationView | None = self.table.current
         if action in ("add", "archived"):
             return ""
@@ -272,6 +280,12 @@ class OrganizationsScreen(DataScreen[None]):
 
         screen = AuditScreen(classes=self.bifrost.size_classes())
         self.app.push_screen(screen, lambda _: self.reload())
+
+    def action_transfer(self) -> None:
+        """Export or import; the organization under the cursor is the one at hand."""
+        view: OrganizationView | None = self.table.current
+        at_hand = view.scope if view is not None and view.managed else None
+        open_transfer(self, at_hand, self.reload)
 
     def action_filter(self) -> None:
         """Filter the list."""

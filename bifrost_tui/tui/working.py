@@ -1,0 +1,97 @@
+"""Long work of a screen: in a thread, with a bar that it moves, stopped where it next says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from textual.screen import ScreenResultType
+
+from bifrost_tui.errors import BifrostError
+from bifrost_tui.tui.base import Answered, DataScreen
+from bifrost_tui.tui.widgets.work_line import WorkLine
+
+T = TypeVar("T")
+
+_STEPS = 200
+"""As often a bar is drawn at most: over a slow line each is felt."""
+
+
+class StoppedError(BifrostError):
+    """The user has stopped what was being done."""
+
+
+class Progress:
+    """How far some work is: its thread calls this, and is ended by it once that is asked for."""
+
+    def __init__(self, screen: WorkingScreen[Any]) -> None:
+        self._screen = screen
+        self._shown = -1
+        self.stopped = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how many of how many are behind.
+
+        Raises:
+            StoppedError: it shall not go on.
+
+        """
+        if self.stopped:
+            raise StoppedError("It was stopped.")
+        step = _STEPS * done // max(total, 1)
+        if step != self._shown:
+            self._shown = step
+            screen = self._screen
+            screen.post_message(Answered(lambda: screen.show_progress(self, done, total)))
+
+
+class WorkingScreen(DataScreen[ScreenResultType]):
+    """A screen or dialog with a :class:`WorkLine`; it does one thing at a time."""
+
+    _progress: Progress | None = None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether something is being done."""
+        return self._progress is not None
+
+    def work(
+        self,
+        words: str,
+        question: Callable[[Progress], T],
+        answer: Callable[[T], object],
+        problem: Callable[[BifrostError], object],
+    ) -> None:
+        """Do something that takes a while; hand over what comes of it."""
+        progress = self._progress = Progress(self)
+        self.query_one(WorkLine).begin(words)
+        self.refresh_bindings()
+        self.ask(
+            lambda: question(progress),
+            lambda found: self._ended(answer, found),
+            problem=lambda error: self._ended(problem, error),
+        )
+
+    def _ended(self, then: Callable[[T], object], found: T) -> None:
+        self._progress = None
+        self.query_one(WorkLine).end()
+        then(found)
+        self.refresh_bindings()
+
+    def show_progress(self, progress: Progress, done: int, total: int) -> None:
+        """Draw how far it is."""
+        if progress is self._progress and not progress.stopped:
+            self.query_one(WorkLine).show(done, total)
+
+    def stop_work(self) -> bool:
+        """Ask what is being done to stop; tell whether there is anything."""
+        if self._progress is None:
+            return False
+        self._progress.stopped = True
+        self.query_one(WorkLine).begin("Stopping …")
+        return True
+
+    def on_unmount(self) -> None:
+        """Let nothing go on that nobody waits for."""
+        if self._progress is not None:
+            self._progress.stopped = True
