@@ -339,6 +339,9 @@ async def test_all_problems_of_a_file_are_shown(world: World, home: Path) -> Non
         await choose(pilot, "into", ACME)
         await enter_file(pilot, "broken.env")
         assert "× Line 2 is no KEY=value" in words(pilot)
+        assert words(pilot).count("Line 1 is no") == 1
+        await press(pilot, "tab", "tab", "tab", "down")
+        assert "Line 10 is no" in words(pilot)
         await enter_file(pilot, "nowhere.env")
         assert "Line 2" not in words(pilot)
 
@@ -469,7 +472,7 @@ async def test_other_values_replace_those_here_where_that_is_chosen(
         await enter_file(pilot, "acme.age")
         await write(pilot, PASSPHRASE)
         await press(pilot, "enter", "i")
-        await choose(pilot, "values", "replace them")
+        await choose(pilot, "values", "replaced")
         await press(pilot, "tab", "tab", "tab", "enter")
         shown(pilot, ImportDone)
         assert "1 given another value" in words(pilot)

@@ -67,7 +67,7 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
             yield Field("Form", Choice([*ENDINGS], JSON, id="form"), name="form")
             yield Field("File", LineInput(id="file", max_length=4096), name="file")
             yield TextBlock(hang=LABEL_WIDTH, id="note")
-            yield WorkLine(classes="gap")
+            yield WorkLine()
             yield Status()
         yield KeyBar()
 

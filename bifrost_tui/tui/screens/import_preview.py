@@ -361,7 +361,7 @@ def _row_style(line: PlanLine) -> str:
 
 def _told(line: PlanLine, note: str) -> Text:
     """Say all there is to know of the line under the cursor."""
-    text = Text(visible(line.key), "bold" if line.key else "")
+    text = Text().append(visible(line.key), "bold")
     where = import_cells.where_text(line).plain
     if line.key:
         text.append(f" in {where}", "$muted")
