@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from bifrost_tui.cli.export import Wanted
     from bifrost_tui.transfer.sealing import BundleLock
 
-OPTIONS = ("passphrase_file", "recipients", "recipients_file")
-"""The options of this form, by name."""
-
 
 def sealing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of this form."""
@@ -47,10 +44,24 @@ def sealing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def check_options(form: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that do not go with the form, or with each other."""
+    keys = bool(options["recipients"] or options["recipients_file"])
+    if form != "encrypted" and (keys or options["passphrase_file"]):
+        raise click.UsageError(
+            "--passphrase-file, --recipient and --recipients-file go with --encrypted."
+        )
+    if form == "encrypted" and options["notation"]:
+        raise click.UsageError("--format is for --portable: what is encrypted is JSON.")
+    if keys and options["passphrase_file"]:
+        raise click.UsageError(
+            "Give a passphrase, or public keys with --recipient and --recipients-file, not both."
+        )
+
+
 def export_encrypted(wanted: Wanted) -> None:
     """Export what is wanted with the values of its secrets, encrypted."""
     options = wanted.options
-    _check(options)
     target = host_file(wanted.file, "export")
     if target is None and to_terminal():
         raise click.UsageError("An encrypted bundle is not shown on a terminal. Name a file.")
@@ -65,23 +76,12 @@ def export_encrypted(wanted: Wanted) -> None:
     from bifrost_tui.cli.export import tell_exported
 
     tell_exported(made.configs, made.scopes, made.left_out)
-    opens = "a secret key of its recipients" if options["recipients"] else "the passphrase"
-    if options["recipients_file"]:
-        opens = "a secret key of its recipients"
     say(
-        f"{counted(made.secrets, 'secret')} with their values: who has the file and {opens} can"
-        " read them."
+        f"{counted(made.secrets, 'secret')} with {'its value' if made.secrets == 1 else 'values'}:"
+        f" who has the file and {lock.opened_by} can read {'it' if made.secrets == 1 else 'them'}."
     )
     if made.empty:
-        say(f"{counted(made.empty, 'secret')} without a value, as here.")
-
-
-def _check(options: Mapping[str, Any]) -> None:
-    keys = bool(options["recipients"] or options["recipients_file"])
-    if keys and options["passphrase_file"]:
-        raise click.UsageError(
-            "Give a passphrase, or public keys with --recipient and --recipients-file, not both."
-        )
+        say(f"{counted(made.empty, 'secret')} without a value: needed here as well.")
 
 
 def _lock(options: Mapping[str, Any]) -> BundleLock:

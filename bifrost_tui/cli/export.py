@@ -10,6 +10,7 @@ import click
 
 from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
 from bifrost_tui.cli.session import Session, opened
@@ -52,7 +53,13 @@ def _portable(wanted: Wanted) -> None:
     export_as(wanted, "portable", lambda export, put: write_portable(export, put, yaml=yaml))
 
 
-FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable}
+def _encrypted(wanted: Wanted) -> None:
+    from bifrost_tui.cli.encrypting import export_encrypted
+
+    export_encrypted(wanted)
+
+
+FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable, "encrypted": _encrypted}
 """What makes each form of file, by the flag that asks for it."""
 
 
@@ -102,7 +109,8 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     cls=Command,
     example="bifrost-tui export --portable acme.json --org Acme\n"
     "bifrost-tui export --portable all.yaml\n"
-    "bifrost-tui export --portable - --global | jq '.global[].key'",
+    "bifrost-tui export --portable - --global | jq '.global[].key'\n"
+    "bifrost-tui export --encrypted all.age",
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -110,6 +118,13 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "form",
     flag_value="portable",
     help="Everything but the values of secrets; JSON, or YAML where FILE ends in .yaml or .yml.",
+)
+@click.option(
+    "--encrypted",
+    "form",
+    flag_value="encrypted",
+    help="Everything, values of secrets too, encrypted with age: under a passphrase that is asked"
+    " for, or to public keys. For owners.",
 )
 @click.option(
     "--org",
@@ -123,6 +138,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 @click.option(
     "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
 )
+@sealing_options
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--schema",
@@ -147,4 +163,5 @@ def export(
     """
     if form is None:
         raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    check_options(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))

@@ -33,7 +33,8 @@ _NAMED = 8
     example="bifrost-tui import acme.json --dry-run\n"
     "bifrost-tui import acme.json --org 'Acme Europe' --create-orgs\n"
     "bifrost-tui import all.yaml --from Acme --on-conflict keep --yes\n"
-    "ssh old-host bifrost-tui export --portable - | bifrost-tui import - --create-orgs --yes",
+    "ssh old-host bifrost-tui export --portable - | bifrost-tui import - --create-orgs --yes\n"
+    "bifrost-tui import all.age --create-orgs",
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -62,6 +63,17 @@ _NAMED = 8
     help="Give secrets that are here with another value the one of the file, if it has one.",
 )
 @click.option(
+    "--passphrase-file",
+    metavar="FILE",
+    help="The passphrase of an encrypted bundle, in a file that only you can read; else you are"
+    " asked.",
+)
+@click.option(
+    "--identity",
+    metavar="FILE",
+    help="The secret key of an encrypted bundle: of age, or of OpenSSH without a passphrase.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Show what would be done; ends with 1 if it cannot be."
 )
 @click.option("--yes", is_flag=True, help="Import without being asked.")
@@ -86,6 +98,8 @@ def import_(
     """
     if is_global and organization is not None:
         raise click.UsageError("Give --org NAME or --global, not both.")
+    if [file, options["passphrase_file"], options["identity"]].count("-") > 1:
+        raise click.UsageError("Only one thing can come from standard input.")
     if as_json and not (dry_run or yes):
         raise click.UsageError("--json asks nothing. Say --dry-run or --yes as well.")
     with asker(piped=file == "-") as ask:

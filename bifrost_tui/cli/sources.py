@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bifrost_tui.cli.exporting import host_file, progress
 from bifrost_tui.cli.session import this_origin
+from bifrost_tui.errors import TransferError
 
 if TYPE_CHECKING:
     from bifrost_tui.store.incoming import IncomingScope
@@ -41,7 +42,39 @@ def _portable(data: bytes, given: Given) -> Source:
     return Source("portable", "portable bundle", scopes)
 
 
+def _sealed(data: bytes, given: Given) -> Source:
+    from bifrost_tui.cli.passphrases import given_identities, given_passphrase
+    from bifrost_tui.transfer.sealed import LockedBy, locked_by, read_sealed
+
+    file, keys = given.options["passphrase_file"], given.options["identity"]
+    passphrase = identities = None
+    if locked_by(data) is LockedBy.PASSPHRASE:
+        if keys is not None:
+            raise TransferError(
+                "The file is encrypted under a passphrase, not to a key. Leave out --identity."
+            )
+        passphrase = given_passphrase(file)
+    elif keys is not None:
+        identities = given_identities(keys)
+    with progress("Reading") as step:
+        scopes = read_sealed(data, passphrase=passphrase, identities=identities, progress=step)
+    return Source("encrypted", "encrypted bundle", scopes)
+
+
+def _is_sealed(data: bytes, given: Given) -> bool:
+    from bifrost_tui.transfer.sealed import is_sealed
+
+    found = is_sealed(data)
+    if not found and (given.options["passphrase_file"] or given.options["identity"]):
+        raise TransferError(
+            "The file is not encrypted. Leave out --passphrase-file and --identity, if you trust"
+            " it."
+        )
+    return found
+
+
 _READERS: tuple[tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...] = (
+    (_is_sealed, _sealed),
     (lambda _data, _given: True, _portable),
 )
 """What tells a form by what the file holds, and what reads it; the first that fits does."""

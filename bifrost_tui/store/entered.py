@@ -123,7 +123,10 @@ class EnteredSecret:
 
 
 def entered_bytes(entered: EnteredSecret) -> bytes:
-    """Return the value for the cipher; for this package alone, never for a caller of it."""
+    """Return the value for the cipher; for this package alone, never for a caller of it.
+
+    Beside it only an encrypted bundle takes one: the passphrase that it opens with.
+    """
     return entered._data
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHORTEST_PASSPHRASE",
+    "BundleLock",
     "Recipients",
     "WrittenBundle",
     "check_owner",
@@ -47,6 +48,8 @@ class BundleLock:
 
     lock: Lock
     to: str
+    opened_by: str
+    """What opens it, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,13 @@ def under_passphrase(passphrase: EnteredSecret) -> BundleLock:
 
     """
     check_passphrase(passphrase)
-    return BundleLock(PassphraseLock(entered_bytes(passphrase)), "a passphrase")
+    return BundleLock(PassphraseLock(entered_bytes(passphrase)), "a passphrase", "the passphrase")
 
 
 def to_recipients(recipients: Recipients) -> BundleLock:
     """Return the lock that secret keys open, those of the public keys given."""
-    return BundleLock(KeyLock(recipients), ", ".join(recipients.names))
+    keys = "its secret key" if len(recipients.names) == 1 else "one of the secret keys"
+    return BundleLock(KeyLock(recipients), ", ".join(recipients.names), keys)
 
 
 def write_sealed(

@@ -168,7 +168,9 @@ def test_keys_size_and_environment_reach_the_command() -> None:
         print(os.get_terminal_size(), os.environ["SAID"], os.getsid(0) == os.getpid())
         print(os.open("/dev/tty", os.O_RDWR) > 2)
         print("got", input(), flush=True)
-        signal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size(), flush=True))
+        # Not by print: it may come while another one is at work.
+        told = lambda *_: os.write(1, f"{os.get_terminal_size()}\\r\\n".encode())
+        signal.signal(signal.SIGWINCH, told)
         print("waiting", flush=True)
         print("again", input(), flush=True)
     """

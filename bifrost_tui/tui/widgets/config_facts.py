@@ -32,6 +32,7 @@ _DID = {
     "secret.readable": "found readable again",
     "secret.read": "read",
     "secret.inject": "given to a command",
+    "secret.export": "exported, encrypted",
 }
 
 
