@@ -33,6 +33,7 @@ _NAMED = 8
     example="bifrost-tui import acme.json --dry-run\n"
     "bifrost-tui import acme.json --org 'Acme Europe' --create-orgs\n"
     "bifrost-tui import all.yaml --from Acme --on-conflict keep --yes\n"
+    "bifrost-tui import .env --org Acme --secret '*KEY*' --secret '*TOKEN*'\n"
     "ssh old-host bifrost-tui export --portable - | bifrost-tui import - --create-orgs --yes\n"
     "bifrost-tui import all.age --create-orgs",
 )
@@ -50,6 +51,19 @@ _NAMED = 8
     "only",
     metavar="NAME",
     help="Import only what the file has for one organization, or for 'global'.",
+)
+@click.option("--dotenv", is_flag=True, help="The file is a .env file, whatever its name.")
+@click.option(
+    "--secret",
+    "secrets",
+    metavar="GLOB",
+    multiple=True,
+    help="Of a .env file, the keys that become secrets: '*TOKEN*'; may be given several times.",
+)
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Of a .env file, import as strings even what looks like a secret.",
 )
 @click.option("--create-orgs", is_flag=True, help="Add the organizations that are not here.")
 @click.option(
@@ -110,7 +124,9 @@ def import_(
             )
         work = _Import(ask, on_conflict, replace_secrets, dry_run, yes, as_json)
         try:
-            source = read_source(Given(file, options))
+            directs = is_global or organization is not None
+            asks = None if yes or as_json else ask
+            source = read_source(Given(file, options, directs, asks, only_shown=dry_run))
             source = replace(
                 source,
                 scopes=directed(source.scopes, only, organization, into_global=is_global),

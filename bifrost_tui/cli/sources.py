@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bifrost_tui.cli import dotenv_files
+from bifrost_tui.cli.asking import Ask
 from bifrost_tui.cli.exporting import host_file, progress
 from bifrost_tui.cli.session import this_origin
 from bifrost_tui.errors import TransferError
@@ -21,6 +23,12 @@ class Given:
     file: str
     options: Mapping[str, Any]
     """The options that belong to single forms, by name."""
+    directed: bool = False
+    """Whether it says where everything goes."""
+    ask: Ask | None = None
+    """What asks a question; ``None`` where nothing is to be asked."""
+    only_shown: bool = False
+    """Whether nothing is going to be imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,11 @@ def _portable(data: bytes, given: Given) -> Source:
     with progress("Reading") as step:
         scopes = read_portable(data, given.file, progress=step)
     return Source("portable", "portable bundle", scopes)
+
+
+def _dotenv(data: bytes, given: Given) -> Source:
+    path = host_file(given.file, "import")
+    return Source(dotenv_files.FORM, ".env file", dotenv_files.read(data, given, path))
 
 
 def _sealed(data: bytes, given: Given) -> Source:
@@ -75,6 +88,7 @@ def _is_sealed(data: bytes, given: Given) -> bool:
 
 _READERS: tuple[tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...] = (
     (_is_sealed, _sealed),
+    (lambda _data, given: dotenv_files.is_dotenv(given), _dotenv),
     (lambda _data, _given: True, _portable),
 )
 """What tells a form by what the file holds, and what reads it; the first that fits does."""
@@ -90,6 +104,8 @@ def read_source(given: Given) -> Source:
     """
     from bifrost_tui.transfer.files import read_file, read_standard_input
 
+    if not dotenv_files.is_dotenv(given):
+        dotenv_files.refuse_options(given)
     path = host_file(given.file, "import")
     if path is None:
         data = read_standard_input()

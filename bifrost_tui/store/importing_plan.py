@@ -13,6 +13,9 @@ from bifrost_tui.store.incoming import OnConflict, PlanLine, Verdict
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
+AT_ONCE = 500
+"""As many keys are looked up in one query."""
+
 VALUE = "value"
 """The name of a value among what differs, whatever kind of value it is."""
 
@@ -21,6 +24,7 @@ class Planned:
     """One config of a plan: its checked draft, and what of the database was planned upon."""
 
     __slots__ = (
+        "bare",
         "checked",
         "empty",
         "fields",
@@ -43,6 +47,7 @@ class Planned:
         *,
         why: str = "",
         empty: bool = False,
+        bare: bool = False,
     ) -> None:
         self.key = key
         self.type = type
@@ -52,6 +57,8 @@ class Planned:
         self.why = why
         self.empty = empty
         """Whether it will be a secret that needs a value."""
+        self.bare = bare
+        """Whether no more than its value came."""
         self.id = ""
         self.version = 0
         """The id and the version of the config that is here; none of a new one."""
@@ -205,6 +212,11 @@ class _Lines(Sequence[PlanLine]):
                     return planned.entries[left].line(planned.scope)
                 left -= len(planned.entries)
         raise IndexError("there is no such line")
+
+
+def chunks(entries: Sequence[Planned], size: int = AT_ONCE) -> Iterator[Sequence[Planned]]:
+    """Return entries in the numbers that are dealt with at once."""
+    return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
 def needs_choice(plan: ImportPlan, on_conflict: OnConflict | None) -> bool:

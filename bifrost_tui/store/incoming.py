@@ -24,6 +24,9 @@ class IncomingConfig:
     problem: str = ""
     """Why it cannot be imported, where the reader of the file found that already: a sentence that
     holds no value."""
+    bare: bool = False
+    """Whether the file gives no more than the value: one that is here keeps its description and the
+    like, and its type, where the value is one of that type."""
 
     def __repr__(self) -> str:
         return f"<IncomingConfig {self.draft.key!r} {self.draft.type}>"

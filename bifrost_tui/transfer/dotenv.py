@@ -29,6 +29,7 @@ BLANKS = 500
 PROBLEMS = 100
 """How many things are told of one file; then it is given up."""
 
+_OTHERS = (".json", ".yaml", ".yml", ".age")
 _STEP = 1000
 _NAMES = tuple(
     (name, re.compile(translate(name)))
@@ -70,6 +71,12 @@ class _Reader(Reader):
         if regex.pattern == _UNQUOTED and _BLANK_RUN.search(match[1]):
             raise _LongBlanksError
         return match.groups()
+
+
+def is_dotenv_name(path: str) -> bool:
+    """Tell whether a file is a .env file by its name: ``.env``, ``.env.local``, ``shop.env``."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(".env") or (name.startswith(".env.") and not name.endswith(_OTHERS))
 
 
 def read_dotenv(
@@ -156,7 +163,8 @@ def _config(key: str, value: str, line: int, *, is_secret: bool) -> IncomingConf
             # Not even the character at fault: the line may be the rest of a private key.
             shown, problem = f"({place})", f"What stands before the = is no key. {KEY_RULE}"
     plain = None if is_secret or problem else value
-    return IncomingConfig(ConfigDraft(shown, kind, plain, secret), place, problem)
+    draft = ConfigDraft(shown, kind, plain, secret)
+    return IncomingConfig(draft, place, problem, bare=True)
 
 
 def _given_twice(lines: dict[str, list[int]]) -> list[str]:
