@@ -5,8 +5,10 @@ It is JSON or YAML; both hold the same. The same content gives the same bytes.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,13 +77,27 @@ def read_portable(
 
     """
     frame = Frame()
-    if is_yaml(data, name):
-        from bifrost_tui.transfer.portable_yaml import YamlReader
+    with _uncollected():
+        if is_yaml(data, name):
+            from bifrost_tui.transfer.portable_yaml import YamlReader
 
-        YamlReader(data, secrets=secrets, progress=progress).read(frame)
-        return frame.scopes()
-    JsonReader(_decoded(data), secrets=secrets, progress=progress).read(frame)
+            YamlReader(data, secrets=secrets, progress=progress).read(frame)
+        else:
+            JsonReader(_decoded(data), secrets=secrets, progress=progress).read(frame)
     return frame.scopes()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make many things without looking for garbage among them: there is none."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _decoded(data: bytes) -> str:
@@ -159,7 +175,7 @@ def bundle_steps(
 def _writer(put: Callable[[bytes], None], *, yaml: bool) -> Writer:
     if not yaml:
         return JsonWriter(put)
-    from bifrost_tui.transfer.portable_yaml import YamlWriter
+    from bifrost_tui.transfer.yaml_writer import YamlWriter
 
     return YamlWriter(put)
 
