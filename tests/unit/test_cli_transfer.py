@@ -17,6 +17,7 @@ import pytest
 
 from bifrost_tui.cli import import_ as import_command
 from bifrost_tui.cli.base import Start
+from bifrost_tui.errors import TransferError
 from bifrost_tui.origin import Origin
 from bifrost_tui.store.access import Role
 from bifrost_tui.transfer import files
@@ -451,7 +452,7 @@ def test_a_file_that_grows_is_not_read_on(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(files, "FILE_LIMIT", 100)
     file = tmp_path / "a.json"
     file.write_bytes(b"x" * 101)
-    with pytest.raises(files.TransferError, match="over 256 MiB"):
+    with pytest.raises(TransferError, match="over 256 MiB"):
         files.read_file(file)
     real = os.fstat
 
@@ -461,7 +462,7 @@ def test_a_file_that_grows_is_not_read_on(monkeypatch: pytest.MonkeyPatch, tmp_p
         return os.stat_result(found)
 
     monkeypatch.setattr(os, "fstat", smaller)
-    with pytest.raises(files.TransferError, match="over 256 MiB"):
+    with pytest.raises(TransferError, match="over 256 MiB"):
         files.read_file(file)
 
 
@@ -495,7 +496,7 @@ def test_who_is_confined_stays_in_the_folder(full: Cli, odd_files: Path, tmp_pat
 
 
 def test_a_link_that_comes_between_is_not_followed(odd_files: Path) -> None:
-    with pytest.raises(files.TransferError, match="symbolic links"):
+    with pytest.raises(TransferError, match="symbolic links"):
         files.read_file(odd_files / "link", follow=False)
     assert files.read_file(odd_files / "link") == (odd_files / "real.json").read_bytes()
 
