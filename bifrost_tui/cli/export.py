@@ -10,9 +10,11 @@ import click
 
 from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.dotenv_files import export_dotenv
 from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
+from bifrost_tui.cli.platform_export import check_platform, platform_option
 from bifrost_tui.cli.session import Session, opened
 from bifrost_tui.display import counted
 
@@ -59,7 +61,18 @@ def _encrypted(wanted: Wanted) -> None:
     export_encrypted(wanted)
 
 
-FORMS: Mapping[str, Callable[[Wanted], None]] = {"portable": _portable, "encrypted": _encrypted}
+def _platform(wanted: Wanted) -> None:
+    from bifrost_tui.cli.platform_export import export_platform
+
+    export_platform(wanted)
+
+
+FORMS: Mapping[str, Callable[[Wanted], None]] = {
+    "portable": _portable,
+    "encrypted": _encrypted,
+    "dotenv": export_dotenv,
+    "platform": _platform,
+}
 """What makes each form of file, by the flag that asks for it."""
 
 
@@ -110,7 +123,9 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     example="bifrost-tui export --portable acme.json --org Acme\n"
     "bifrost-tui export --portable all.yaml\n"
     "bifrost-tui export --portable - --global | jq '.global[].key'\n"
-    "bifrost-tui export --encrypted all.age",
+    "bifrost-tui export --encrypted all.age\n"
+    "bifrost-tui export --dotenv .env --org Acme\n"
+    "bifrost-tui export --platform configs.json --platform-key-file platform.key",
 )
 @click.argument("file", metavar="FILE")
 @click.option(
@@ -127,6 +142,19 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     " for, or to public keys. For owners.",
 )
 @click.option(
+    "--dotenv",
+    "form",
+    flag_value="dotenv",
+    help="What one organization gets, as a .env file; secrets are in it as comments, empty.",
+)
+@click.option("--own", is_flag=True, help="With --dotenv: only its own configs, none inherited.")
+@click.option(
+    "--platform",
+    "form",
+    flag_value="platform",
+    help="What a Bifrost platform imports, secrets encrypted under its key. For owners.",
+)
+@click.option(
     "--org",
     "organizations",
     metavar="NAME",
@@ -139,6 +167,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
 )
 @sealing_options
+@platform_option
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--schema",
@@ -163,5 +192,8 @@ def export(
     """
     if form is None:
         raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    if form != "dotenv" and options["own"]:
+        raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
     check_options(form, options)
+    check_platform(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))
