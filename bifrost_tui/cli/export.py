@@ -10,6 +10,7 @@ import click
 
 from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.completing import complete_organization
+from bifrost_tui.cli.dotenv_files import export_dotenv
 from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import emit_text, say
@@ -69,6 +70,7 @@ def _platform(wanted: Wanted) -> None:
 FORMS: Mapping[str, Callable[[Wanted], None]] = {
     "portable": _portable,
     "encrypted": _encrypted,
+    "dotenv": export_dotenv,
     "platform": _platform,
 }
 """What makes each form of file, by the flag that asks for it."""
@@ -122,6 +124,7 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "bifrost-tui export --portable all.yaml\n"
     "bifrost-tui export --portable - --global | jq '.global[].key'\n"
     "bifrost-tui export --encrypted all.age\n"
+    "bifrost-tui export --dotenv .env --org Acme\n"
     "bifrost-tui export --platform configs.json --platform-key-file platform.key",
 )
 @click.argument("file", metavar="FILE")
@@ -138,6 +141,13 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     help="Everything, values of secrets too, encrypted with age: under a passphrase that is asked"
     " for, or to public keys. For owners.",
 )
+@click.option(
+    "--dotenv",
+    "form",
+    flag_value="dotenv",
+    help="What one organization gets, as a .env file; secrets are in it as comments, empty.",
+)
+@click.option("--own", is_flag=True, help="With --dotenv: only its own configs, none inherited.")
 @click.option(
     "--platform",
     "form",
@@ -182,6 +192,8 @@ def export(
     """
     if form is None:
         raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    if form != "dotenv" and options["own"]:
+        raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
     check_options(form, options)
     check_platform(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))

@@ -220,7 +220,7 @@ class _Walk:
         self.unreadable: list[_Unreadable] = []
 
     def begin(self, scopes: Sequence[Scope], left_out: tuple[str, ...]) -> Opened:
-        found = dict(self._connection.execute(_COUNTS).all())
+        found = {row[0]: row[1] for row in self._connection.execute(_COUNTS)}
         counts = tuple(ExportedScope(scope, found.get(scope.id, 0)) for scope in scopes)
         total = sum(one.count for one in counts)
         return Opened(counts, left_out, total, _read=self._rows)

@@ -16,7 +16,7 @@ from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.drafts import checked_draft
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Untold
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.transfer.platform_key import (
@@ -46,6 +46,7 @@ _NAMED = 5
 """How many configs a sentence names."""
 _LONGEST_KEY = 255
 _USUAL_KEY = re.compile(r"[A-Za-z0-9_]{1,255}").fullmatch
+_UNTOLD = frozenset((Untold.PERIOD, Untold.MASK))
 
 
 _NO_PROBLEMS: tuple[str, ...] = ()
@@ -125,7 +126,7 @@ def _incoming(row: PlatformRow, secret: EnteredSecret | None) -> IncomingConfig:
     draft = ConfigDraft(_shown_key(row.key), kind, value, secret, row.integration, row.description)
     if row.problems or draft.key != row.key:
         _look_closer(row, draft)
-    return IncomingConfig(draft, row.place, " ".join(row.problems))
+    return IncomingConfig(draft, row.place, " ".join(row.problems), _UNTOLD)
 
 
 def _need_key(rows: Sequence[PlatformRow], key: PlatformKey | None) -> None:
