@@ -21,6 +21,7 @@ from bifrost_tui.store.context import StoreContext, folded_name, open_for_change
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
 from bifrost_tui.store.importing_plan import VALUE, Planned, PlannedScope, chunks
 from bifrost_tui.store.importing_references import note_references
+from bifrost_tui.store.importing_untold import completed
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Verdict
 from bifrost_tui.store.organizations import LONGEST_NAME, checked_name
 from bifrost_tui.store.requests import Access
@@ -220,6 +221,9 @@ class Checker:
             if row is None or entry.verdict is Verdict.REFUSED:
                 continue
             entry.id, entry.version = row.id, row.version
+            if entry.untold:
+                entry.checked = completed(entry.draft, row, entry.untold)
+                entry.type = entry.checked.type
             checked = entry.draft
             if (row.type == ConfigType.SECRET) is not (checked.type is ConfigType.SECRET):
                 _refuse(entry, _mixed(row.type, checked.type))
@@ -299,7 +303,15 @@ def _checked(incoming: IncomingConfig) -> Planned:
         else:
             empty = checked.type is ConfigType.SECRET and checked.secret is None
             place = incoming.place
-            return Planned(checked.key, checked.type, Verdict.NEW, checked, place, empty=empty)
+            return Planned(
+                checked.key,
+                checked.type,
+                Verdict.NEW,
+                checked,
+                place,
+                empty=empty,
+                untold=incoming.untold,
+            )
     key = shorten(visible(draft.key), 255)
     return Planned(key, draft.type, Verdict.REFUSED, None, incoming.place, why=why)
 

@@ -9,7 +9,7 @@ from typing import overload
 
 from bifrost_tui.store.drafts import CheckedDraft
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
-from bifrost_tui.store.incoming import OnConflict, PlanLine, Verdict
+from bifrost_tui.store.incoming import OnConflict, PlanLine, Untold, Verdict
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
@@ -31,6 +31,7 @@ class Planned:
         "key",
         "place",
         "type",
+        "untold",
         "verdict",
         "version",
         "why",
@@ -46,6 +47,7 @@ class Planned:
         *,
         why: str = "",
         empty: bool = False,
+        untold: frozenset[Untold] = frozenset(),
     ) -> None:
         self.key = key
         self.type = type
@@ -55,6 +57,8 @@ class Planned:
         self.why = why
         self.empty = empty
         """Whether it will be a secret that needs a value."""
+        self.untold = untold
+        """What the file could not tell of it."""
         self.id = ""
         self.version = 0
         """The id and the version of the config that is here; none of a new one."""
