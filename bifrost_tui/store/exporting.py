@@ -140,7 +140,9 @@ class Exports:
             found = self._wanted(connection, access, scopes)
             more = {"inherited": True} if inherited else {}
             told = [
-                Event(EXPORT_CONFIGS, each.scope, details={"count": each.count, "form": form, **more})
+                Event(
+                    EXPORT_CONFIGS, each.scope, details={"count": each.count, "form": form, **more}
+                )
                 for each in found
             ]
             context.chain.append(connection, access, *told)
