@@ -45,6 +45,7 @@ _TYPES = {
 _NAMED = 5
 """How many configs a sentence names."""
 _LONGEST_KEY = 255
+_USUAL_KEY = re.compile(r"[A-Za-z0-9_]{1,255}").fullmatch
 _UNTOLD = frozenset((Untold.PERIOD, Untold.MASK))
 
 
@@ -167,6 +168,8 @@ def _draft(row: PlatformRow) -> tuple[ConfigType, str | None]:
         return ConfigType.STRING, ""
     if kind is ConfigType.SECRET:
         return kind, None
+    if kind is ConfigType.STRING and type(row.value) is str:
+        return kind, row.value
     try:
         return kind, plain_text(kind, row.value)
     except RefusedError as error:
@@ -230,7 +233,7 @@ def _tell_closed(closed: Sequence[PlatformRow], tried: int, tell: Tell) -> None:
 
 
 def _shown_key(key: str) -> str:
-    return visible(key)[:_LONGEST_KEY]
+    return key if _USUAL_KEY(key) else visible(key)[:_LONGEST_KEY]
 
 
 def _grouped(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 TOKENS = (
     *(b"{", b"}", b"[", b"]", b'"', b"'", b":", b",", b"-", b"#", b"=", b"\n", b"\r\n", b"\r"),
@@ -18,6 +20,71 @@ TOKENS = (
     *(b"age-encryption.org/v1\n", b"-> X25519 ", b"-> scrypt AAAA 63\n"),
 )
 """What means something in one of the forms."""
+
+VALUES: tuple[Any, ...] = (
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        10**40,
+        2**63,
+        "",
+        " ",
+        "x",
+        "A" * 300,
+        "\x1b]0;x\x07",
+        "\ud800",
+        "\0",
+    ),
+    *(
+        [],
+        {},
+        [[]],
+        {"value": None},
+        {"value": "x"},
+        {"a": {"b": [1, "\u202e", 1e300]}},
+        "5",
+        "true",
+    ),
+    *(
+        "secret",
+        "secret_ref",
+        "string",
+        "int",
+        "bool",
+        "json",
+        "A",
+        "Acme",
+        "acme",
+        "global",
+        "GLOBAL",
+    ),
+    *(
+        "ZÜRICH & SÖHNE",
+        "Zu\u0308rich",
+        "Z0FBQUFBQm",
+        "x" * 70_000,
+        "2",
+        2,
+        "[bold]",
+        "../x",
+        "a\nb",
+    ),
+)
+NAMES = (
+    "key",
+    "value",
+    "type",
+    "config_type",
+    "name",
+    "configs",
+    "organization_name",
+    "x",
+    "",
+    "\0",
+)
 
 DEPTHS = (b"[", b'{"a":', b"- ", b"  ", b"(", b"&a [*a, ", b'"', b"\\", b" ", b"\t#", b"'\n")
 """What means more, the more there is of it."""
@@ -111,6 +178,43 @@ def _shuffle(data: bytes, _others: Sequence[bytes], source: random.Random, _deep
     return b"".join(lines)
 
 
+def _graft(data: bytes, _others: Sequence[bytes], source: random.Random, deepest: int) -> bytes:
+    """Put something else into the place of a part of a JSON text."""
+    try:
+        whole = json.loads(data)
+    except (ValueError, RecursionError):
+        return _replace(data, _others, source, deepest)
+    for _ in range(source.randint(1, 3)):
+        parent, name = _part(whole, source)
+        if parent is None:
+            break
+        new = source.choice((*VALUES, whole if source.random() < 0.1 else None))
+        if source.random() < 0.2:
+            del parent[name]
+        elif isinstance(parent, dict) and source.random() < 0.2:
+            parent[source.choice(NAMES)] = parent.pop(name)
+        else:
+            parent[name] = json.loads(json.dumps(new))
+    text = json.dumps(whole, ensure_ascii=source.random() < 0.5)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _part(whole: Any, source: random.Random) -> tuple[Any, Any]:
+    """Return an object or array, and the name or index of something in it."""
+    parts = []
+    level = [whole]
+    while level:
+        inner = [each for each in level if isinstance(each, dict | list) and each]
+        parts += inner
+        level = [
+            below for each in inner for below in (each.values() if isinstance(each, dict) else each)
+        ]
+    if not parts:
+        return None, None
+    parent = source.choice(parts)
+    return parent, source.choice(list(parent) if isinstance(parent, dict) else range(len(parent)))
+
+
 _CHANGES: tuple[tuple[Change, bool], ...] = (
     (_flip, False),
     (_flip, False),
@@ -124,4 +228,5 @@ _CHANGES: tuple[tuple[Change, bool], ...] = (
     (_replace, True),
     (_deepen, True),
     (_shuffle, True),
+    *([(_graft, True)] * 5),
 )

@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bifrost_tui.cli.main import program
+from bifrost_tui.display import visible_lines
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE
@@ -79,7 +80,10 @@ def portable(cli: Cli, folder: Path) -> Form:
 
 def yaml(cli: Cli, folder: Path) -> Form:
     by_hand = b"bifrost_tui_bundle: 1\nglobal:\n- {key: A, type: json, value: [1, {b: ~}]}\n"
-    return Form(".yaml", [cli("export", "--portable", "-", "--format", "yaml").data, by_hand])
+    exported = [
+        cli("export", "--portable", "-", "--format", each).data for each in ("yaml", "json")
+    ]
+    return Form(".yaml", [*exported, by_hand])
 
 
 def dotenv(cli: Cli, folder: Path) -> Form:
@@ -171,7 +175,7 @@ def attempt(form: Form, data: bytes, folder: Path, *, exact: bool) -> bool:
     assert "Traceback" not in result.stderr
     assert result.exit_code in (0, 1), result.stderr
     # What a terminal would obey has no way to it.
-    assert all(character >= " " or character == "\n" for character in result.output)
+    assert visible_lines(result.output) == result.output
     if exact:
         assert PLANTED not in result.output
     if result.stdout:

@@ -229,6 +229,7 @@ def test_wrong_usage_ends_with_2(full: Cli, tmp_path: Path) -> None:
         ran = full("export", *forms, "a.json", code=2)
         assert "one of --portable, --encrypted, --dotenv and --platform." in ran.err
     full("export", "--portable", code=2)
+    full("export", "--dotenv", "a", "--org", "Acme", "--format", "yaml", code=2)
     assert "There is no terminal to ask at." in full("import", file, code=2).err
     assert "--json asks nothing." in full("import", file, "--json", code=2).err
     full("import", file, "--org", "Acme", "--global", "--yes", code=2)
@@ -361,6 +362,11 @@ def test_a_long_preview_is_cut_and_says_so(full: Cli, tmp_path: Path) -> None:
     assert "... 80 more" in ran.lines[-1]
     assert "--dry-run --json lists all." in ran.err
     assert len(full("import", file, "--dry-run", "--json").json["configs"]) == 100
+    keys = {f"K{at:03}": STRING for at in range(30)}
+    file = bundle(tmp_path / "b.json", *((f"Org {at:02}", keys) for at in range(30)))
+    ran = full("import", file, "--dry-run", "--create-orgs")
+    assert len(ran.lines) == 1 + 10 * 21 + 20
+    assert "... 30 more" in ran.lines[-1]
 
 
 def test_questions_are_asked_and_no_is_the_default(
