@@ -34,6 +34,7 @@ _NAMED = 8
     example="bifrost-tui import acme.json --dry-run\n"
     "bifrost-tui import acme.json --org 'Acme Europe' --create-orgs\n"
     "bifrost-tui import all.yaml --from Acme --on-conflict keep --yes\n"
+    "bifrost-tui import .env --org Acme --secret '*KEY*' --secret '*TOKEN*'\n"
     "ssh old-host bifrost-tui export --portable - | bifrost-tui import - --create-orgs --yes\n"
     "bifrost-tui import all.age --create-orgs\n"
     "bifrost-tui import bifrost+postgresql://bifrost@db/bifrost --source-key-file platform.key",
@@ -52,6 +53,19 @@ _NAMED = 8
     "only",
     metavar="NAME",
     help="Import only what the file has for one organization, or for 'global'.",
+)
+@click.option("--dotenv", is_flag=True, help="The file is a .env file, whatever its name.")
+@click.option(
+    "--secret",
+    "secrets",
+    metavar="GLOB",
+    multiple=True,
+    help="Of a .env file, the keys that become secrets: '*TOKEN*'; may be given several times.",
+)
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Of a .env file, import as strings even what looks like a secret.",
 )
 @click.option("--create-orgs", is_flag=True, help="Add the organizations that are not here.")
 @click.option(
@@ -113,8 +127,10 @@ def import_(
             )
         work = _Import(ask, on_conflict, replace_secrets, dry_run, yes, as_json)
         try:
-            named = organization is not None
-            source = read_source(Given(file, {**options, "named": named}))
+            options["named"] = organization is not None
+            directs = is_global or organization is not None
+            asks = None if yes or as_json else ask
+            source = read_source(Given(file, options, directs, asks, only_shown=dry_run))
             source = replace(
                 source,
                 scopes=directed(source.scopes, only, organization, into_global=is_global),
@@ -247,14 +263,15 @@ class _Import:
 
         if not plan.differing or self._on_conflict is not None:
             return self._on_conflict
+        differ = "1 config differs" if plan.differing == 1 else f"{plan.differing:,} configs differ"
         if self._ask is None or self._as_json:
             raise TransferError(
-                f"{counted(plan.differing, 'config')} differ. Say --on-conflict overwrite to take"
+                f"{differ}. Say --on-conflict overwrite to take"
                 " what the file has, or --on-conflict keep."
             )
         words = {"o": OnConflict.OVERWRITE, "k": OnConflict.KEEP}
         words |= {choice.value: choice for choice in OnConflict}
-        asked = f"{counted(plan.differing, 'config')} differ: overwrite, keep or stop? [o/k/S] "
+        asked = f"{differ}: overwrite, keep or stop? [o/k/S] "
         return words.get(self._ask(asked).strip().lower())
 
     def _apply(self, session: Session, plan: ImportPlan) -> Imported:

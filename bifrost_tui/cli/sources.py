@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bifrost_tui.cli import dotenv_files
+from bifrost_tui.cli.asking import Ask
+from bifrost_tui.cli.entering import hung_up
 from bifrost_tui.cli.exporting import host_file, progress
 from bifrost_tui.cli.session import this_origin
-from bifrost_tui.errors import TransferError
+from bifrost_tui.errors import TerminalError, TransferError
 
 if TYPE_CHECKING:
     from bifrost_tui.store.incoming import IncomingScope
@@ -21,6 +24,12 @@ class Given:
     file: str
     options: Mapping[str, Any]
     """The options that belong to single forms, by name."""
+    directed: bool = False
+    """Whether it says where everything goes."""
+    ask: Ask | None = None
+    """What asks a question; ``None`` where nothing is to be asked."""
+    only_shown: bool = False
+    """Whether nothing is going to be imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,11 @@ def _portable(data: bytes, given: Given) -> Source:
     with progress("Reading") as step:
         scopes = read_portable(data, given.file, progress=step)
     return Source("portable", "portable bundle", scopes)
+
+
+def _dotenv(data: bytes, given: Given) -> Source:
+    path = host_file(given.file, "import")
+    return Source(dotenv_files.FORM, ".env file", dotenv_files.read(data, given, path))
 
 
 def _sealed(data: bytes, given: Given) -> Source:
@@ -103,6 +117,7 @@ _DATABASES = ("bifrost+postgresql:", "bifrost+postgres:")
 _READERS: tuple[tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...] = (
     (_is_sealed, _sealed),
     (_is_platform, _platform),
+    (lambda _data, given: dotenv_files.is_dotenv(given), _dotenv),
     (lambda _data, _given: True, _portable),
 )
 """What tells a form by what the file holds, and what reads it; the first that fits does."""
@@ -118,11 +133,15 @@ def read_source(given: Given) -> Source:
     """
     from bifrost_tui.transfer.files import read_file, read_standard_input
 
+    if not dotenv_files.is_dotenv(given):
+        dotenv_files.refuse_options(given)
     if given.file.lower().startswith(_DATABASES):
         return _database(given)
     path = host_file(given.file, "import")
     if path is None:
         data = read_standard_input()
+        if hung_up():
+            raise TerminalError("The connection ended before the file did. Nothing was imported.")
     else:
         data = read_file(path, follow=not this_origin().confined)
     return next(read for fits, read in _READERS if fits(data, given))(data, given)

@@ -14,7 +14,7 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from bifrost_tui.errors import AccessDeniedError
-from bifrost_tui.store import references
+from bifrost_tui.store import equals, references
 from bifrost_tui.store.access import may_manage
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.bulk_rows import (
@@ -124,13 +124,15 @@ def _write(
 ) -> int:
     now = context.now()
     counts = counts_of([])
+    fingerprints: set[str] = set()
     rows = (_row(context, scope, given, now, access.actor) for given in configs)
     while chunk := list(islice(rows, _CHUNK)):
-        insert_rows(context, connection, scope, chunk)
+        fingerprints |= insert_rows(context, connection, scope, chunk)
         counts.update(counts_of(chunk))
     told = Event("config.import", scope, details={"count": counts["configs"]})
     at = context.chain.append(connection, access, told)
     count_change(connection, scope.id, access, at, **counts)
+    equals.regroup(connection, context.keyring, fingerprints)
     references.settle_written(connection, scope.id)
     return counts["configs"]
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from bifrost_tui.errors import AccessDeniedError, AlreadyExistsError
-from bifrost_tui.store import equals
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
@@ -20,6 +19,7 @@ from bifrost_tui.store.dialects import among
 from bifrost_tui.store.drafts import CheckedDraft
 from bifrost_tui.store.organizations import Organizations, start_summary
 from bifrost_tui.store.places import UNFILLED, hint_context, seal_context, sealed_hint
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config, organization
@@ -33,6 +33,21 @@ Row = dict[str, Any]
 _NO_SECRET = dict.fromkeys(
     ("secret", "key_id", "fingerprint", "hint", "secret_changed_at", "due_at", "unreadable_at")
 )
+
+_PLAIN = (
+    *("id", "organization_id", "scope_id", "key", "type", "value", "refers_to", "integration"),
+    *("description", "rotate_every_days", "secret_version"),
+    *("created_at", "created_by", "updated_at", "updated_by", "version"),
+)
+
+
+def _insertion(names: Iterable[str]) -> Quick:
+    return Quick(insert(config).values({name: bindparam(name) for name in names}))
+
+
+# Past SQLAlchemy, which takes as long around each row as the engine takes for it.
+_INSERT_PLAIN = _insertion(_PLAIN)
+_INSERT_SECRET = _insertion([*_PLAIN, *_NO_SECRET])
 
 
 def with_ids(repository: Repository, ids: Callable[[], str] | None) -> StoreContext:
@@ -68,9 +83,14 @@ def add_organization(
 
 def new_row(config_id: str, scope: Scope, checked: CheckedDraft, at: datetime, actor: str) -> Row:
     """Return the row of a new config, without the value of a secret."""
-    row = given_columns(checked) | written(at, actor)
-    row |= {"id": config_id, "scope_id": scope.id, "secret_version": 0}
-    row["organization_id"] = None if scope.is_global else scope.id
+    row: Row = {
+        "id": config_id,
+        "organization_id": None if scope.is_global else scope.id,
+        "scope_id": scope.id,
+        "secret_version": 0,
+        **given_columns(checked),
+        **written(at, actor),
+    }
     if checked.type is ConfigType.SECRET:
         row |= _NO_SECRET
         row["hint"] = UNFILLED if checked.partial_mask else None
@@ -92,8 +112,13 @@ def given_columns(checked: CheckedDraft) -> Row:
 
 def written(at: datetime, actor: str) -> Row:
     """Return the columns that say who made a row, and when."""
-    created = {"created_at": at, "created_by": actor}
-    return {**created, "updated_at": at, "updated_by": actor, "version": 1}
+    return {
+        "created_at": at,
+        "created_by": actor,
+        "updated_at": at,
+        "updated_by": actor,
+        "version": 1,
+    }
 
 
 def give_value(row: Row, fingerprint: str, at: datetime) -> None:
@@ -130,32 +155,36 @@ def counts_of(rows: list[Row]) -> Counter[str]:
 
 def insert_rows(
     context: StoreContext, connection: Connection, scope: Scope, rows: list[Row]
-) -> None:
-    """Write rows of one scope, and find which of their secrets are equal to others.
+) -> set[str]:
+    """Write rows of one scope; return the fingerprints of their secrets.
+
+    Which of these are equal to others is for :func:`.equals.regroup` to find, when all is written.
 
     Raises:
         AlreadyExistsError: a key is taken, or is given twice; nothing is written then.
 
     """
-    problem: IntegrityError | None = None
+    problem: Exception | None = None
     try:
         # What a savepoint takes back can still be asked about.
         with connection.begin_nested():
-            for secret in (False, True):
+            for secret, insertion in ((False, _INSERT_PLAIN), (True, _INSERT_SECRET)):
                 if some := [row for row in rows if ("secret" in row) is secret]:
-                    connection.execute(insert(config), some)
-    except IntegrityError as error:
+                    insertion.run_many(connection, some)
+    except _dbapi(connection).IntegrityError as error:
         problem = error
-    # Raised outside the handler: the driver's error holds the rows.
+    # Raised outside the handler: the driver's error may quote the rows.
     if problem is None:
-        new = {row["fingerprint"] for row in rows if row.get("fingerprint")}
-        equals.regroup(connection, context.keyring, new)
-        return
+        return {row["fingerprint"] for row in rows if row.get("fingerprint")}
     if (key := _taken(connection, scope, rows)) is None:
-        raise context.database.explain(problem)
+        raise context.database.explain(IntegrityError("", None, problem))
     raise AlreadyExistsError(
         f"{key} exists in {scope.name} already, or is given twice. Nothing was saved.", field="key"
     )
+
+
+def _dbapi(connection: Connection) -> Any:
+    return connection.dialect.loaded_dbapi
 
 
 def _taken(connection: Connection, scope: Scope, rows: list[Row]) -> str | None:

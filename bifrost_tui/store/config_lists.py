@@ -271,12 +271,22 @@ def type_of(row: Any) -> ConfigType:
         DatabaseCorruptError: it has none that this program knows.
 
     """
-    kind = _TYPES.get(row.type)
+    return checked_type(row.key, row.type)
+
+
+def checked_type(key: object, name: Any) -> ConfigType:
+    """Return the type of a name that stands in a row.
+
+    Raises:
+        DatabaseCorruptError: there is none that this program knows.
+
+    """
+    kind = _TYPES.get(name)
     if kind is not None:
         return kind
     raise DatabaseCorruptError(
-        f"{visible(str(row.key))} has a type that this program does not know:"
-        f" {visible(str(row.type))}. Update the program, or restore a backup."
+        f"{visible(str(key))} has a type that this program does not know:"
+        f" {visible(str(name))}. Update the program, or restore a backup."
     )
 
 

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from os import urandom
 from typing import TypeVar
-from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, or_, select
 
@@ -41,7 +41,7 @@ _BY_ID = Quick(_ENTERED.where(organization.c.id == bindparam("wanted")))
 
 def new_id() -> str:
     """Return a new row's id."""
-    return uuid4().hex
+    return urandom(16).hex()
 
 
 def folded_name(name: str) -> str:

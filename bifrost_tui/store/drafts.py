@@ -58,7 +58,7 @@ def checked_draft(draft: ConfigDraft) -> CheckedDraft:
         refers_to=refers_to,
         secret=draft.secret,
         integration=_tidy(draft.integration, "integration", LONGEST_INTEGRATION) or None,
-        description=_tidy(draft.description, "description", LONGEST_DESCRIPTION) or "",
+        description=_tidy(draft.description, "description", LONGEST_DESCRIPTION),
         rotate_every_days=checked_days(draft.rotate_every_days) if is_secret else None,
         partial_mask=draft.partial_mask and is_secret,
     )
@@ -85,7 +85,9 @@ def _checked_target(key: str, target: str) -> str:
 
 
 def _tidy(text: str | None, field: str, longest: int) -> str:
-    tidy = (text or "").strip()
+    if not text:
+        return ""
+    tidy = text.strip()
     if len(tidy) > longest:
         raise InvalidInputError(f"The {field} has more than {longest} characters.", field=field)
     if visible(tidy) != tidy:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, bindparam, select
 
 from bifrost_tui.errors import AccessDeniedError
 from bifrost_tui.store.access import managed_scopes, may_manage
 from bifrost_tui.store.audit import Event
-from bifrost_tui.store.config_lists import type_of
+from bifrost_tui.store.config_lists import checked_type
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.importing import Progress, counting
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config, organization, scope_summary
 from bifrost_tui.store.values import ConfigType
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 ACTION = "config.export"
 
-_ROWS = (
+_ROWS = Quick(
     select(
         config.c.key,
         config.c.type,
@@ -40,6 +41,8 @@ _ROWS = (
 )
 _COUNT = select(scope_summary.c.configs).where(scope_summary.c.scope_id == bindparam("scope"))
 _CHUNK = 1000
+_TYPES = {kind.value: kind for kind in ConfigType}
+_SECRET = ConfigType.SECRET
 
 
 class ExportedConfig(NamedTuple):
@@ -86,27 +89,23 @@ class Export:
         """Return the configs of one of the scopes, by key."""
         if all(each.scope.id != scope.id for each in self.scopes):
             raise ValueError("this scope is not exported")
-        found = self._connection.execute(_ROWS, {"scope": scope.id})
-        for some in found.partitions(_CHUNK):
-            for row in some:
-                yield _exported(row)
+        make = ExportedConfig
+        for some in _ROWS.stream(self._connection, {"scope": scope.id}, _CHUNK):
+            for key, kind, value, refers_to, integration, description, days, mask, empty in some:
+                known = _TYPES.get(kind) or checked_type(key, kind)
+                needs_value = known is _SECRET and bool(empty)
+                yield make(
+                    key,
+                    known,
+                    value,
+                    refers_to,
+                    integration,
+                    description,
+                    days,
+                    bool(mask),
+                    needs_value,
+                )
             self._step(len(some))
-
-
-def _exported(row: Any) -> ExportedConfig:
-    kind = type_of(row)
-    secret = kind is ConfigType.SECRET
-    return ExportedConfig(
-        row.key,
-        kind,
-        row.value,
-        row.refers_to,
-        row.integration,
-        row.description,
-        row.rotate_every_days,
-        bool(row.partial_mask),
-        secret and bool(row.empty),
-    )
 
 
 class Exports:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +15,19 @@ from bifrost_tui.errors import (
     InvalidInputError,
     OrganizationNotFoundError,
 )
-from bifrost_tui.store import equals, references
+from bifrost_tui.store import equals
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in
 from bifrost_tui.store.context import StoreContext, folded_name, open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
-from bifrost_tui.store.importing_plan import VALUE, Planned, PlannedScope
+from bifrost_tui.store.importing_plan import VALUE, Planned, PlannedScope, chunks
+from bifrost_tui.store.importing_references import note_references
+from bifrost_tui.store.importing_untold import completed
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Verdict
 from bifrost_tui.store.organizations import LONGEST_NAME, checked_name
-from bifrost_tui.store.references import Dangling, why_dangling
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, scope_summary
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
-
-AT_ONCE = 500
-"""As many keys are looked up in one query."""
 
 _KNOWN = select(
     config.c.id,
@@ -57,17 +55,6 @@ _KNOWN = select(
 _SEALED = select(
     config.c.id, config.c.scope_id, config.c.secret, config.c.secret_version, config.c.key_id
 ).where(config.c.id.in_(bindparam("ids", expanding=True)))
-_TARGETS = select(
-    config.c.scope_id,
-    config.c.key,
-    config.c.type,
-    config.c.integration,
-    config.c.secret.is_(None).label("empty"),
-    config.c.unreadable_at.is_not(None).label("unreadable"),
-).where(
-    config.c.scope_id.in_(bindparam("scopes", expanding=True)),
-    config.c.key.in_(bindparam("keys", expanding=True)),
-)
 _CONFIGS = select(scope_summary.c.configs).where(scope_summary.c.scope_id == bindparam("scope"))
 
 
@@ -75,11 +62,6 @@ def known(connection: Connection, scope_id: str, keys: Sequence[str]) -> dict[st
     """Return what a scope has of some keys, by key: everything but tokens."""
     rows = connection.execute(_KNOWN, {"scope": scope_id, "keys": list(keys)})
     return {row.key: row for row in rows}
-
-
-def chunks(entries: Sequence[Planned], size: int = AT_ONCE) -> Iterator[Sequence[Planned]]:
-    """Return entries in the numbers that are dealt with at once."""
-    return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +127,7 @@ class Checker:
             if not planned.problem and not planned.new:
                 self._compare(planned)
         found.sort(key=lambda each: (not each.scope.is_global, folded_name(each.scope.name)))
-        _note_references(self._connection, found)
+        note_references(self._connection, found)
         return found
 
     # Scopes
@@ -239,6 +221,9 @@ class Checker:
             if row is None or entry.verdict is Verdict.REFUSED:
                 continue
             entry.id, entry.version = row.id, row.version
+            if entry.untold:
+                entry.checked = completed(entry.draft, row, entry.untold)
+                entry.type = entry.checked.type
             checked = entry.draft
             if (row.type == ConfigType.SECRET) is not (checked.type is ConfigType.SECRET):
                 _refuse(entry, _mixed(row.type, checked.type))
@@ -318,7 +303,15 @@ def _checked(incoming: IncomingConfig) -> Planned:
         else:
             empty = checked.type is ConfigType.SECRET and checked.secret is None
             place = incoming.place
-            return Planned(checked.key, checked.type, Verdict.NEW, checked, place, empty=empty)
+            return Planned(
+                checked.key,
+                checked.type,
+                Verdict.NEW,
+                checked,
+                place,
+                empty=empty,
+                untold=incoming.untold,
+            )
     key = shorten(visible(draft.key), 255)
     return Planned(key, draft.type, Verdict.REFUSED, None, incoming.place, why=why)
 
@@ -339,76 +332,3 @@ def differing(row: Any, checked: CheckedDraft) -> tuple[str, ...]:
     if (row.hint is not None) is not checked.partial_mask:
         found.append("partial_mask")
     return tuple(found)
-
-
-# References: what they will stand for
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    secret: bool
-    integration: str | None
-    empty: bool
-    unreadable: bool = False
-
-
-def _note_references(connection: Connection, scopes: Sequence[PlannedScope]) -> None:
-    """Say of each reference that will give nothing why: it may be imported nevertheless."""
-    shared = next((each for each in scopes if each.scope.is_global), None)
-    for planned in scopes:
-        referring = [
-            entry
-            for entry in planned.entries
-            if entry.type is ConfigType.SECRET_REF and entry.verdict is not Verdict.REFUSED
-        ]
-        for some in chunks(referring):
-            keys = {str(entry.draft.refers_to) for entry in some}
-            targets = _targets(connection, planned, shared, keys)
-            for entry in some:
-                why = _dangling(entry.draft, targets)
-                if why is not None:
-                    told = why_dangling(why, str(entry.draft.refers_to))
-                    entry.why = f"It will give nothing: {told}."
-
-
-def _targets(
-    connection: Connection, planned: PlannedScope, shared: PlannedScope | None, keys: set[str]
-) -> dict[str, _Target]:
-    """Return what keys will stand for in a scope: its own config, else the global one."""
-    found: dict[tuple[str, str], _Target] = {}
-    scopes = sorted({planned.scope.id, GLOBAL})
-    for row in connection.execute(_TARGETS, {"scopes": scopes, "keys": sorted(keys)}):
-        is_secret = row.type == ConfigType.SECRET
-        target = _Target(is_secret, row.integration, bool(row.empty), bool(row.unreadable))
-        found[row.scope_id, row.key] = target
-    for each in {id(one): one for one in (shared, planned) if one is not None}.values():
-        for entry in each.entries:
-            if entry.key in keys and entry.verdict in (Verdict.NEW, Verdict.FILLED):
-                checked = entry.draft
-                is_secret = checked.type is ConfigType.SECRET
-                found[each.scope.id, entry.key] = _Target(
-                    is_secret, checked.integration, checked.secret is None
-                )
-    return {
-        key: target
-        for scope_id in (GLOBAL, planned.scope.id)
-        for (owner, key), target in found.items()
-        if owner == scope_id
-    }
-
-
-def _dangling(checked: CheckedDraft, targets: Mapping[str, _Target]) -> Dangling | None:
-    target = targets.get(str(checked.refers_to))
-    if target is None:
-        return Dangling.MISSING
-    if not target.secret:
-        return Dangling.PLAIN
-    if target.unreadable:
-        return Dangling.UNREADABLE
-    if target.empty:
-        return Dangling.NEEDS_VALUE
-    if target.integration is not None and not references.same_integration(
-        target.integration, checked.integration
-    ):
-        return Dangling.BOUND
-    return None

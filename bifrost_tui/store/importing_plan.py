@@ -9,9 +9,12 @@ from typing import overload
 
 from bifrost_tui.store.drafts import CheckedDraft
 from bifrost_tui.store.entered import entered_bytes
-from bifrost_tui.store.incoming import OnConflict, PlanLine, Verdict
+from bifrost_tui.store.incoming import OnConflict, PlanLine, Untold, Verdict
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
+
+AT_ONCE = 500
+"""As many keys are looked up in one query."""
 
 VALUE = "value"
 """The name of a value among what differs, whatever kind of value it is."""
@@ -28,6 +31,7 @@ class Planned:
         "key",
         "place",
         "type",
+        "untold",
         "verdict",
         "version",
         "why",
@@ -43,6 +47,7 @@ class Planned:
         *,
         why: str = "",
         empty: bool = False,
+        untold: frozenset[Untold] = frozenset(),
     ) -> None:
         self.key = key
         self.type = type
@@ -52,6 +57,8 @@ class Planned:
         self.why = why
         self.empty = empty
         """Whether it will be a secret that needs a value."""
+        self.untold = untold
+        """What the file could not tell of it."""
         self.id = ""
         self.version = 0
         """The id and the version of the config that is here; none of a new one."""
@@ -205,6 +212,11 @@ class _Lines(Sequence[PlanLine]):
                     return planned.entries[left].line(planned.scope)
                 left -= len(planned.entries)
         raise IndexError("there is no such line")
+
+
+def chunks(entries: Sequence[Planned], size: int = AT_ONCE) -> Iterator[Sequence[Planned]]:
+    """Return entries in the numbers that are dealt with at once."""
+    return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
 def needs_choice(plan: ImportPlan, on_conflict: OnConflict | None) -> bool:

@@ -27,8 +27,8 @@ from bifrost_tui.store.bulk_rows import (
 )
 from bifrost_tui.store.config_rows import facts
 from bifrost_tui.store.context import StoreContext, open_for_changes
-from bifrost_tui.store.importing_check import chunks, known
-from bifrost_tui.store.importing_plan import ImportPlan, Planned, PlannedScope
+from bifrost_tui.store.importing_check import known
+from bifrost_tui.store.importing_plan import ImportPlan, Planned, PlannedScope, chunks
 from bifrost_tui.store.incoming import Imported, Verdict
 from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.places import UNFILLED
@@ -205,7 +205,7 @@ class Writer:
             rows.append(row)
         taken = None
         try:
-            insert_rows(self._context, self._connection, scope, rows)
+            self._fingerprints |= insert_rows(self._context, self._connection, scope, rows)
         except AlreadyExistsError as error:
             taken = error.message
         if taken is not None:

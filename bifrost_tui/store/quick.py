@@ -7,11 +7,12 @@ compiled once for each engine, and given to the driver itself, within the transa
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select
+from sqlalchemy import Connection, Dialect, Insert, Select, Update
 
 
 class Quick:
@@ -20,7 +21,7 @@ class Quick:
     A moment is given back as the driver gives it; what is given to the statement is converted.
     """
 
-    def __init__(self, statement: Select[Any] | Insert) -> None:
+    def __init__(self, statement: Select[Any] | Insert | Update) -> None:
         self._statement = statement
         self._made: dict[str, _Compiled] = {}
         self._row: Any = None
@@ -46,24 +47,47 @@ class Quick:
         finally:
             cursor.close()
 
+    def stream(
+        self, connection: Connection, values: Mapping[str, Any], size: int
+    ) -> Iterator[list[Any]]:
+        """Return the rows that a query finds as the driver gives them, so many at a time."""
+        cursor = self._run(connection, values)
+        try:
+            while found := cursor.fetchmany(size):
+                yield found
+        finally:
+            cursor.close()
+
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Run a change."""
         self._run(connection, values).close()
 
+    def run_many(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+        """Run a change for each of many rows."""
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(*self._compiled(connection).many(values))
+        finally:
+            cursor.close()
+
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        made = self._compiled(connection)
+        cursor = connection.connection.cursor()
+        cursor.execute(made.text, made.parameters(values))
+        return cursor
+
+    def _compiled(self, connection: Connection) -> _Compiled:
         dialect = connection.dialect
         made = self._made.get(dialect.name)
         if made is None:
             made = self._made[dialect.name] = _Compiled(self._statement, dialect)
-        cursor = connection.connection.cursor()
-        cursor.execute(made.text, made.parameters(values))
-        return cursor
+        return made
 
 
 class _Compiled:
     """A statement in the words of one engine."""
 
-    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect) -> None:
+    def __init__(self, statement: Select[Any] | Insert | Update, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
         self.text = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
@@ -72,7 +96,8 @@ class _Compiled:
         self._binds = [
             (name, bind) for name, kind in converting if (bind := kind.bind_processor(dialect))
         ]
-        names: list[str] | None = compiled.positiontup
+        self._names: list[str] | None = compiled.positiontup
+        names = self._names
         self._ordered: Any = None
         if names is not None:
             # Of fewer than two names there is no tuple to be had.
@@ -87,6 +112,25 @@ class _Compiled:
                 given[name] = bind(given[name])
             values = given
         return values if self._ordered is None else self._ordered(values)
+
+    def many(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[Any]]:
+        """Return the statement, and the parameters of each row as the driver takes them.
+
+        What is converted is so once for each value: many rows were written at one moment.
+        """
+        names = self._names
+        if names is None or self._fixed:
+            return self.text, [self.parameters(row) for row in rows]
+        converting = [
+            (names.index(name), cache(bind)) for name, bind in self._binds if name in names
+        ]
+        found = []
+        for row in rows:
+            given = list(self._ordered(row))
+            for place, bind in converting:
+                given[place] = bind(given[place])
+            found.append(given)
+        return self.text, found
 
 
 def _one_by_one(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bifrost_tui.errors import InvalidInputError
-from bifrost_tui.store import references
+from bifrost_tui.store import equals, references
 from bifrost_tui.store.audit import FAILED, AuditChain, Event
 from bifrost_tui.store.bulk_rows import (
     Row,
@@ -178,7 +178,8 @@ class _Replay:
                 seal_row(self._context, row, entered_bytes(entered))
                 if row["unreadable_at"] is not None:
                     row["secret"] = _damaged(row["secret"])
-        insert_rows(self._context, self._connection, scope, rows)
+        new = insert_rows(self._context, self._connection, scope, rows)
+        equals.regroup(self._connection, self._context.keyring, new)
         references.settle_written(self._connection, scope.id)
         count_change(self._connection, scope.id, last.access, last.at, **counts_of(rows))
 

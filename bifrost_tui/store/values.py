@@ -113,8 +113,8 @@ def preview(kind: ConfigType, value: str, *, cut: bool) -> str:
     return ""
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# Made once: making one takes longer than what it writes.
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def _refuse(message: str, line: int | None = None, column: int | None = None) -> NoReturn:

@@ -18,7 +18,7 @@ from dotenv.parser import Error, Reader, parse_binding
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Untold
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import KEY_RULE, ConfigType, checked_key
 
@@ -29,7 +29,9 @@ BLANKS = 500
 PROBLEMS = 100
 """How many things are told of one file; then it is given up."""
 
+_OTHERS = (".json", ".yaml", ".yml", ".age")
 _STEP = 1000
+_UNTOLD = frozenset(Untold)
 _NAMES = tuple(
     (name, re.compile(translate(name)))
     for name in (
@@ -70,6 +72,12 @@ class _Reader(Reader):
         if regex.pattern == _UNQUOTED and _BLANK_RUN.search(match[1]):
             raise _LongBlanksError
         return match.groups()
+
+
+def is_dotenv_name(path: str) -> bool:
+    """Tell whether a file is a .env file by its name: ``.env``, ``.env.local``, ``shop.env``."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(".env") or (name.startswith(".env.") and not name.endswith(_OTHERS))
 
 
 def read_dotenv(
@@ -156,7 +164,8 @@ def _config(key: str, value: str, line: int, *, is_secret: bool) -> IncomingConf
             # Not even the character at fault: the line may be the rest of a private key.
             shown, problem = f"({place})", f"What stands before the = is no key. {KEY_RULE}"
     plain = None if is_secret or problem else value
-    return IncomingConfig(ConfigDraft(shown, kind, plain, secret), place, problem)
+    draft = ConfigDraft(shown, kind, plain, secret)
+    return IncomingConfig(draft, place, problem, _UNTOLD)
 
 
 def _given_twice(lines: dict[str, list[int]]) -> list[str]:

@@ -42,9 +42,7 @@ _FEWER = 10_000
 _CHUNK = 2_000
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NAMES = [column.name for column in config.c]
-_INSERT = (
-    f"INSERT INTO config ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608
-)
+_INSERT = f"INSERT INTO config ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
 # Constants, and names of columns, which nobody gives.
 _SELECT = (
     "SELECT key, type, value, refers_to, integration, description, rotate_every_days, hint, secret"

@@ -182,9 +182,9 @@ def test_they_are_taken_as_they_are_needed(
     taken, ahead = 0, []
     insert = bulk_rows.insert_rows
 
-    def watched(context: Any, connection: Any, scope: Scope, rows: list[Any]) -> None:
+    def watched(context: Any, connection: Any, scope: Scope, rows: list[Any]) -> set[str]:
         ahead.append((taken, len(rows)))
-        insert(context, connection, scope, rows)
+        return insert(context, connection, scope, rows)
 
     def drafts() -> Iterator[ConfigDraft]:
         nonlocal taken
