@@ -263,14 +263,15 @@ class _Import:
 
         if not plan.differing or self._on_conflict is not None:
             return self._on_conflict
+        differ = "1 config differs" if plan.differing == 1 else f"{plan.differing:,} configs differ"
         if self._ask is None or self._as_json:
             raise TransferError(
-                f"{counted(plan.differing, 'config')} differ. Say --on-conflict overwrite to take"
+                f"{differ}. Say --on-conflict overwrite to take"
                 " what the file has, or --on-conflict keep."
             )
         words = {"o": OnConflict.OVERWRITE, "k": OnConflict.KEEP}
         words |= {choice.value: choice for choice in OnConflict}
-        asked = f"{counted(plan.differing, 'config')} differ: overwrite, keep or stop? [o/k/S] "
+        asked = f"{differ}: overwrite, keep or stop? [o/k/S] "
         return words.get(self._ask(asked).strip().lower())
 
     def _apply(self, session: Session, plan: ImportPlan) -> Imported:

@@ -14,7 +14,7 @@ from bifrost_tui.cli.session import opened
 from bifrost_tui.display import counted
 
 if TYPE_CHECKING:
-    from bifrost_tui.cli.export import Wanted
+    from bifrost_tui.cli.export_wanted import Wanted
     from bifrost_tui.transfer.platform_writing import WrittenPlatform
 
 _NAMED = 8
@@ -58,7 +58,7 @@ def export_platform(wanted: Wanted) -> None:
         key = key_from_file(path, shortest=SHORTEST)
         with progress("Exporting") as step:
             made = write_platform(session.repository, session.access, scopes, key, put, step)
-    from bifrost_tui.cli.export import tell_exported
+    from bifrost_tui.cli.export_wanted import tell_exported
 
     tell_exported(made.configs, made.scopes, made.left_out)
     _tell(made)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from bifrost_tui.cli import dotenv_files
 from bifrost_tui.cli.asking import Ask
+from bifrost_tui.cli.entering import hung_up
 from bifrost_tui.cli.exporting import host_file, progress
 from bifrost_tui.cli.session import this_origin
-from bifrost_tui.errors import TransferError
+from bifrost_tui.errors import TerminalError, TransferError
 
 if TYPE_CHECKING:
     from bifrost_tui.store.incoming import IncomingScope
@@ -139,6 +140,8 @@ def read_source(given: Given) -> Source:
     path = host_file(given.file, "import")
     if path is None:
         data = read_standard_input()
+        if hung_up():
+            raise TerminalError("The connection ended before the file did. Nothing was imported.")
     else:
         data = read_file(path, follow=not this_origin().confined)
     return next(read for fits, read in _READERS if fits(data, given))(data, given)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from bifrost_tui.crypto.cipher import Sealed
 from bifrost_tui.crypto.reading import open_sealed
@@ -24,7 +24,7 @@ from bifrost_tui.store.exporting import ExportedScope
 from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import config, organization
+from bifrost_tui.store.schema import config, organization, scope_summary
 from bifrost_tui.store.stored import context_of
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
@@ -56,6 +56,7 @@ _ROWS = (
     .order_by(config.c.key)
     .execution_options(yield_per=_AT_ONCE)
 )
+_COUNTS = select(scope_summary.c.scope_id, scope_summary.c.configs)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -87,10 +88,13 @@ class Opened:
     left_out: tuple[str, ...]
     """Organizations that are archived, where everything was asked for."""
     total: int
+    """How many configs there are."""
+    done: int = 0
+    """How many have been given out so far."""
     secrets: int = 0
-    """How many have been given out so far; all, at the end."""
+    """How many of these were secrets with a value."""
     empty: int = 0
-    """How many secrets without a value there were."""
+    """How many were secrets without one."""
     _read: Callable[[Opened, Scope], Iterator[OpenedConfig]] = field(repr=False, kw_only=True)
 
     def rows(self, scope: Scope) -> Iterator[OpenedConfig]:
@@ -213,12 +217,10 @@ class _Walk:
         self._access = access
         self._facts = facts
         self._progress = progress
-        self._done = 0
         self.unreadable: list[_Unreadable] = []
 
     def begin(self, scopes: Sequence[Scope], left_out: tuple[str, ...]) -> Opened:
-        counting = select(config.c.scope_id, func.count()).group_by(config.c.scope_id)
-        found = {row[0]: row[1] for row in self._connection.execute(counting)}
+        found = {row[0]: row[1] for row in self._connection.execute(_COUNTS)}
         counts = tuple(ExportedScope(scope, found.get(scope.id, 0)) for scope in scopes)
         total = sum(one.count for one in counts)
         return Opened(counts, left_out, total, _read=self._rows)
@@ -232,9 +234,9 @@ class _Walk:
             if events:
                 self._context.chain.append(self._connection, self._access, *events)
             yield from batch
-            self._done += len(rows)
+            opened.done += len(rows)
             if self._progress is not None:
-                self._progress(self._done, max(opened.total, self._done))
+                self._progress(opened.done, max(opened.total, opened.done))
         told = Event("config.export", scope, details={**self._facts, "count": count})
         self._context.chain.append(self._connection, self._access, told)
 

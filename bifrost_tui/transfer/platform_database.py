@@ -87,7 +87,7 @@ def read_platform_database(
         if row.organization_id is not None:
             row.organization = organizations.get(row.organization_id)
             if row.organization is None:
-                row.problems.append("Its organization is not in the platform's table of them.")
+                row.refuse("Its organization is not in the platform's table of them.")
     return incoming_scopes(
         taken,
         key,
@@ -260,7 +260,8 @@ def _columns(connection: Connection[Any]) -> _Columns:
     ]
     if missing:
         raise TransferError(
-            f"That is no database of a Bifrost platform: it has {', '.join(missing)}."
+            f"That is no database of a Bifrost platform: it has {', '.join(missing)}, or none that"
+            " this user may see."
         )
     return _Columns(found)
 
@@ -341,7 +342,7 @@ def _row(found: tuple[Any, ...]) -> PlatformRow:
         place="table configs",
     )
     if has_integration and not integration:
-        row.problems.append("Its integration is not in the platform's table of them.")
+        row.refuse("Its integration is not in the platform's table of them.")
     if text is not None and len(text) > _LONGEST_VALUE:
         row.value = Wrong("It is over 1 MiB.")
     elif text is not None:

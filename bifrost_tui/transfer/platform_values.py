@@ -92,7 +92,7 @@ def _json_text(value: Any) -> str:
         raise RefusedError("It is a text that is no JSON.")
     text, problem = "", ""
     try:
-        text = json.dumps(value, ensure_ascii=False, default=_refuse)
+        text = _DUMP(value)
     except RefusedError as error:
         problem = str(error)
     except RecursionError:
@@ -104,6 +104,9 @@ def _json_text(value: Any) -> str:
 
 def _refuse(value: object) -> Any:
     raise RefusedError(value.why if isinstance(value, Wrong) else "It is no JSON.")
+
+
+_DUMP = json.JSONEncoder(ensure_ascii=False, default=_refuse).encode
 
 
 def _is_json(text: str) -> bool:

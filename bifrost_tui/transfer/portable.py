@@ -15,7 +15,7 @@ from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.bundle import PROGRAM_FIELD, VERSION, VERSION_FIELD, Frame
 from bifrost_tui.transfer.portable_json import JsonReader, JsonWriter
-from bifrost_tui.transfer.strict import Progress
+from bifrost_tui.transfer.strict import Progress, uncollected
 
 if TYPE_CHECKING:
     from bifrost_tui.store.exporting import Export, ExportedConfig
@@ -74,13 +74,16 @@ def read_portable(
         TransferError: it cannot be read as a whole; what is wrong with one config stands there.
 
     """
+    if not data.strip():
+        raise TransferError("The file is empty.")
     frame = Frame()
-    if is_yaml(data, name):
-        from bifrost_tui.transfer.portable_yaml import YamlReader
+    with uncollected():
+        if is_yaml(data, name):
+            from bifrost_tui.transfer.portable_yaml import YamlReader
 
-        YamlReader(data, secrets=secrets, progress=progress).read(frame)
-        return frame.scopes()
-    JsonReader(_decoded(data), secrets=secrets, progress=progress).read(frame)
+            YamlReader(data, secrets=secrets, progress=progress).read(frame)
+        else:
+            JsonReader(_decoded(data), secrets=secrets, progress=progress).read(frame)
     return frame.scopes()
 
 
@@ -159,7 +162,7 @@ def bundle_steps(
 def _writer(put: Callable[[bytes], None], *, yaml: bool) -> Writer:
     if not yaml:
         return JsonWriter(put)
-    from bifrost_tui.transfer.portable_yaml import YamlWriter
+    from bifrost_tui.transfer.yaml_writer import YamlWriter
 
     return YamlWriter(put)
 

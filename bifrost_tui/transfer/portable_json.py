@@ -96,8 +96,10 @@ class JsonReader:
             if name == "global":
                 frame.add(None, self._configs(frame))
             elif name == "organizations":
-                for _ in self._items(frame, "organizations"):
+                more = self._begins(frame, "organizations")
+                while more:
                     self._organization(frame)
+                    more = self._goes_on()
             else:
                 frame.set(name, self._value(), self._place())
         if _BLANKS.match(self._text, self._at).end() != len(self._text):  # type: ignore[union-attr]
@@ -148,8 +150,8 @@ class JsonReader:
                 return
             self._blanks()
 
-    def _items(self, frame: Frame, what: str) -> Iterator[None]:
-        """Stand before one item of an array after another."""
+    def _begins(self, frame: Frame, what: str) -> bool:
+        """Step into an array; tell whether it has an item."""
         text = self._text
         self._blanks()
         if text[self._at : self._at + 1] != "[":
@@ -158,30 +160,45 @@ class JsonReader:
         self._blanks()
         if text[self._at : self._at + 1] == "]":
             self._at += 1
-            return
-        while True:
-            yield
-            found = _NEXT.match(text, self._at)
-            if found is None:
-                raise _StopError("expecting ',' delimiter", self._at)
-            self._at = found.end()
-            if found.group(1) == "]":
-                return
+            return False
+        return True
+
+    def _goes_on(self) -> bool:
+        """Step over what stands behind an item; tell whether there is another one."""
+        found = _NEXT.match(self._text, self._at)
+        if found is None:
+            raise _StopError("expecting ',' delimiter", self._at)
+        self._at = found.end()
+        return found.group(1) == ","
 
     def _configs(self, frame: Frame) -> list[IncomingConfig]:
         configs: list[IncomingConfig] = []
+        if not self._begins(frame, "configs"):
+            return configs
         text, secrets, progress = self._text, self._secrets, self._progress
-        for _ in self._items(frame, "configs"):
-            place = self._place()
-            fields, self._at = _scan(text, self._at)
+        add, count, following = configs.append, text.count, _NEXT.match
+        at, line, counted, mark = self._at, self._line, self._counted, ","
+        while mark == ",":
+            # One line after another, as the place of each is told.
+            line += count("\n", counted, at)
+            counted = at
+            try:
+                fields, at = _scan(text, at)
+            except RecursionError:
+                raise _StopError("it is nested too deep", at) from None
             if type(fields) is dict:
-                configs.append(incoming(fields, place, secrets=secrets))
+                add(incoming(fields, f"line {line}", secrets=secrets))
             elif isinstance(fields, Wrong):
-                configs.append(incoming({"key": fields}, place))
+                add(incoming({"key": fields}, f"line {line}"))
             else:
-                frame.refuse(f"{place}: a config is an object, in braces.")
+                frame.refuse(f"line {line}: a config is an object, in braces.")
+            found = following(text, at)
+            if found is None:
+                raise _StopError("expecting ',' delimiter", at)
+            mark, at = found[1], found.end()
             if progress is not None and len(configs) % _STEP == 0:
-                progress(self._at, len(text))
+                progress(at, len(text))
+        self._at, self._line, self._counted = at, line, counted
         return configs
 
     def _value(self) -> Any:

@@ -130,7 +130,7 @@ def write_sealed(
     def consume(opened: Opened) -> WrittenBundle:
         lock.lock.seal(_text(opened), keep)
         return WrittenBundle(
-            len(opened.scopes), opened.total, opened.secrets, opened.empty, opened.left_out
+            len(opened.scopes), opened.done, opened.secrets, opened.empty, opened.left_out
         )
 
     made = export_opened(repository, access, scopes, consume, to=lock.to, progress=progress)

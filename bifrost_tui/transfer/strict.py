@@ -6,9 +6,11 @@ read and everything that is wrong can be said at once. No message holds a value.
 
 from __future__ import annotations
 
+import gc
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -32,8 +34,10 @@ TOO_DEEP = f"The value is nested more than {JSON_DEPTH} deep."
 
 _KNOWN = frozenset(CONFIG_FIELDS)
 _TYPES: Final[Mapping[str, ConfigType]] = {kind.value: kind for kind in ConfigType}
-_NEW_KEY = re.compile(r"[A-Za-z0-9_]{1,255}")
+_KEY = re.compile(r"[A-Za-z0-9_]{1,255}").fullmatch
 _SHOWN = 60
+_LONGEST_KEY = 255
+_NOTHING: Final = object()
 _SMALL = 1_000_000
 
 
@@ -48,6 +52,19 @@ class Wrong:
 
 class _WrongError(Exception):
     """Something wrong within a value; caught before it leaves this module."""
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Make many things without looking for garbage among them: there is none."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def named(text: str) -> str:
@@ -78,6 +95,8 @@ def exact_int(text: str) -> int | Wrong:
 def exact_float(text: str) -> float | Wrong:
     """Return the number that a decimal fraction stands for, if it loses no digits."""
     number = float(text)
+    if repr(number) == text:
+        return number
     try:
         exact = Decimal(text)
     except InvalidOperation:
@@ -98,55 +117,77 @@ def incoming(fields: Mapping[str, Any], place: str, *, secrets: bool = False) ->
 
     ``secrets`` tells that the file may hold the values of secrets.
     """
+    # This is done a hundred thousand times: what is in order takes the shortest way.
     get = fields.get
-    key, kind, value = get("key"), _TYPES.get(_text(get("type"))), get("value")
-    description, integration = get("description", ""), get("integration")
-    days, mask = get("rotate_every_days"), get("partial_mask", False)
-    problem = _problem(fields, key, kind, (description, integration, days, mask))
+    key, given, value = get("key"), get("type"), get("value", _NOTHING)
+    kind = _TYPES.get(given) if type(given) is str else None
+    if kind is None or value is _NOTHING or type(key) is not str or not _KEY(key):
+        return _refused(fields, place, _identity_problem(fields))
+    description, integration, days, mask = "", None, None, False
+    if len(fields) > 3:
+        description, integration = get("description", ""), get("integration")
+        days, mask = get("rotate_every_days"), get("partial_mask", False)
+        problem = _rest_problem(fields, kind, description, integration, days, mask)
+        if problem:
+            return _refused(fields, place, problem)
     text: str | None = None
     secret: EnteredSecret | None = None
-    if not problem and kind is not None:
-        if kind is ConfigType.SECRET:
+    if kind is ConfigType.STRING and type(value) is str:
+        text = value
+    elif kind is ConfigType.SECRET:
+        if value is not None:
             secret, problem = _secret(value, secrets=secrets)
-        else:
-            text, problem = _plain(kind, value)
-    if problem:
-        # Only what is listed of it: the rest may be of any type.
-        key = visible(key)[:255] if isinstance(key, str) else ""
-        draft = ConfigDraft(key, kind or ConfigType.STRING, "")
-        return IncomingConfig(draft, place, problem)
-    draft = ConfigDraft(key, kind, text, secret, integration, description, days, mask)  # type: ignore[arg-type]
-    return IncomingConfig(draft, place)
+            if problem:
+                return _refused(fields, place, problem)
+    else:
+        text, problem = _plain(kind, value)
+        if problem:
+            return _refused(fields, place, problem)
+    return IncomingConfig(
+        ConfigDraft(key, kind, text, secret, integration, description, days, mask), place
+    )
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _refused(fields: Mapping[str, Any], place: str, problem: str) -> IncomingConfig:
+    """Return what is listed of a config that cannot be taken: the rest may be of any type."""
+    key = fields.get("key")
+    kind = fields.get("type")
+    shown = visible(key[:_LONGEST_KEY])[:_LONGEST_KEY] if isinstance(key, str) else ""
+    known = _TYPES.get(kind) if isinstance(kind, str) else None
+    return IncomingConfig(ConfigDraft(shown, known or ConfigType.STRING, ""), place, problem)
 
 
-def _problem(
-    fields: Mapping[str, Any], key: Any, kind: ConfigType | None, others: tuple[Any, Any, Any, Any]
-) -> str:
-    """Say what is wrong with a config apart from its value."""
-    if not (isinstance(key, str) and _NEW_KEY.fullmatch(key)):
-        return _key_problem(key)
-    if kind is None:
-        given = fields.get("type")
-        if not isinstance(given, str):
-            return _wrong(given) or "It has no type, which is a word such as string or secret."
+def _identity_problem(fields: Mapping[str, Any]) -> str:
+    """Say what is wrong with what every config has."""
+    if problem := _key_problem(fields.get("key")):
+        return problem
+    given = fields.get("type")
+    if not isinstance(given, str):
+        return _wrong(given) or "It has no type, which is a word such as string or secret."
+    if given not in _TYPES:
         return f"There is no type '{named(given)}'. The types are {', '.join(_TYPES)}."
-    if "value" not in fields:
-        return "It has no value; that of a secret is null."
+    return "It has no value; that of a secret is null."
+
+
+def _rest_problem(
+    fields: Mapping[str, Any],
+    kind: ConfigType,
+    description: Any,
+    integration: Any,
+    days: Any,
+    mask: Any,
+) -> str:
+    """Say what is wrong with what a config may have."""
     if not fields.keys() <= _KNOWN:
         unknown = next(name for name in fields if name not in _KNOWN)
         return f"It has a field '{named(unknown)}', which a config does not have."
-    description, integration, days, mask = others
-    if not isinstance(description, str):
+    if type(description) is not str:
         return _wrong(description) or "Its description is no text."
-    if integration is not None and not isinstance(integration, str):
+    if integration is not None and type(integration) is not str:
         return _wrong(integration) or "Its integration is no text."
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool)):
+    if days is not None and type(days) is not int:
         return _wrong(days) or "Its rotate_every_days is no whole number."
-    if not isinstance(mask, bool):
+    if type(mask) is not bool:
         return _wrong(mask) or "Its partial_mask is neither true nor false."
     if kind is not ConfigType.SECRET and (mask or days is not None):
         return "Only a secret has rotate_every_days and partial_mask."
@@ -242,7 +283,11 @@ def _tell(value: Any) -> None:
 
 
 _DUMP = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_tell
+    ensure_ascii=False,
+    check_circular=False,
+    separators=(",", ":"),
+    allow_nan=False,
+    default=_tell,
 ).encode
 
 

@@ -39,9 +39,11 @@ class Exported:
     configs: int
     with_global: bool
     organizations: int
-    secrets: int
-    """They are named there, without their values."""
+    empty: int
+    """Secrets, and in a ``.env`` file references: they stand there without a value."""
     left_out: tuple[str, ...]
+    for_readers: int = 0
+    """Values of a ``.env`` file that a shell does not read."""
 
 
 class _Counted:
@@ -58,13 +60,6 @@ class _Counted:
             yield row
 
 
-def _write(export: Export, form: str, put: Callable[[bytes], None]) -> None:
-    # Reading tells how far it is; what is read is written at once.
-    from bifrost_tui.transfer.portable import write_portable
-
-    write_portable(export, put, yaml=form == YAML)
-
-
 def write_export(
     repository: Repository,
     access: Access,
@@ -79,16 +74,36 @@ def write_export(
     """
 
     def consume(export: Export) -> Exported:
-        counted = _Counted(export)
         with whole_file(wanted.target, replace=wanted.replace) as put:
-            # It is one to whoever writes: the same attributes, the same rows.
-            _write(cast("Export", counted), wanted.form, put)
-        with_global = any(each.scope.is_global for each in counted.scopes)
-        organizations = len(counted.scopes) - with_global
-        return Exported(
-            counted.total, with_global, organizations, counted.secrets, tuple(counted.left_out)
-        )
+            return write(export, wanted.form, put)
 
-    scopes = None if wanted.scope is None else [wanted.scope]
-    form = "dotenv" if wanted.form == DOTENV else "portable"
-    return repository.exports.portable(access, scopes, consume, form=form, progress=progress)
+    dotenv = wanted.form == DOTENV
+    return repository.exports.portable(
+        access,
+        None if wanted.scope is None else [wanted.scope],
+        consume,
+        form="dotenv" if dotenv else "portable",
+        # An application gets what is inherited, too.
+        inherited=dotenv and wanted.scope is not None and not wanted.scope.is_global,
+        progress=progress,
+    )
+
+
+def write(export: Export, form: str, put: Callable[[bytes], None]) -> Exported:
+    """Write what is exported; reading tells how far it is, and what is read is written at once."""
+    with_global = any(each.scope.is_global for each in export.scopes)
+    organizations = len(export.scopes) - with_global
+    if form == DOTENV:
+        from bifrost_tui.transfer.dotenv_writing import write_dotenv
+
+        done = write_dotenv(export, put)
+        readers = len(done.not_for_shells)
+        return Exported(done.values, with_global, organizations, done.empty, (), readers)
+    from bifrost_tui.transfer.portable import write_portable
+
+    counted = _Counted(export)
+    # It is one to whoever writes: the same attributes, the same rows.
+    write_portable(cast("Export", counted), put, yaml=form == YAML)
+    return Exported(
+        export.total, with_global, organizations, counted.secrets, tuple(export.left_out)
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.requests import Access
 
+_NO_DOTENV = (".json", ".yaml", ".yml", ".age")
 _Progress = Callable[[int, int], None]
 
 PORTABLE, ENCRYPTED, DOTENV, PLATFORM = "portable", "encrypted", "dotenv", "platform"
@@ -109,13 +112,12 @@ def prepare(
 
     data = read_file(path, follow=not access.confined)
     read = _READERS[form_of(data, path.name)]
-    found = read(data, path.name, request, progress)
+    found = read(data, path, request, progress)
     return plan(repository, access, request, found, progress)
 
 
 def form_of(data: bytes, name: str) -> str:
     """Tell what a file holds, by its content and its name."""
-    from bifrost_tui.transfer.dotenv import is_dotenv_name
     from bifrost_tui.transfer.platform import is_platform_export
     from bifrost_tui.transfer.sealed import is_sealed
 
@@ -123,16 +125,18 @@ def form_of(data: bytes, name: str) -> str:
         return ENCRYPTED
     if is_platform_export(data):
         return PLATFORM
-    return DOTENV if is_dotenv_name(name) else PORTABLE
+    name = name.lower()
+    named = name.startswith(".env.") and not name.endswith(_NO_DOTENV)
+    return DOTENV if named or name.endswith(".env") else PORTABLE
 
 
-def _portable(data: bytes, name: str, _: ImportRequest, progress: _Progress) -> Read:
+def _portable(data: bytes, path: Path, _: ImportRequest, progress: _Progress) -> Read:
     from bifrost_tui.transfer.portable import read_portable
 
-    return Read(PORTABLE, read_portable(data, name, progress=progress))
+    return Read(PORTABLE, read_portable(data, path.name, progress=progress))
 
 
-def _encrypted(data: bytes, _: str, request: ImportRequest, progress: _Progress) -> Read:
+def _encrypted(data: bytes, _: Path, request: ImportRequest, progress: _Progress) -> Read:
     from bifrost_tui.transfer.sealed import LockedBy, locked_by, read_sealed
 
     if locked_by(data) is not LockedBy.PASSPHRASE:
@@ -144,7 +148,7 @@ def _encrypted(data: bytes, _: str, request: ImportRequest, progress: _Progress)
     return Read(ENCRYPTED, read_sealed(data, passphrase=request.passphrase, progress=progress))
 
 
-def _dotenv(data: bytes, _: str, request: ImportRequest, progress: _Progress) -> Read:
+def _dotenv(data: bytes, path: Path, request: ImportRequest, progress: _Progress) -> Read:
     from bifrost_tui.transfer.dotenv import read_dotenv, suspected
 
     if request.into is None:
@@ -155,7 +159,14 @@ def _dotenv(data: bytes, _: str, request: ImportRequest, progress: _Progress) ->
     looks = frozenset(suspected(scopes).keys)
     keys = looks if request.secrets is None else request.secrets
     scopes = [replace(scope, configs=_as_secrets(scope.configs, keys)) for scope in scopes]
-    return Read(DOTENV, scopes, looks)
+    notices = (f"Others can read {path.name} on the host.",) if _is_open(path) else ()
+    return Read(DOTENV, scopes, looks, notices)
+
+
+def _is_open(path: Path) -> bool:
+    with suppress(OSError):
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    return False
 
 
 def _as_secrets(configs: Sequence[IncomingConfig], keys: frozenset[str]) -> list[IncomingConfig]:
@@ -174,7 +185,7 @@ def _as_secret(config: IncomingConfig) -> IncomingConfig:
     return replace(config, draft=draft, problem=problem)
 
 
-def _platform(data: bytes, _name: str, _: ImportRequest, _progress: _Progress) -> Read:
+def _platform(data: bytes, _path: Path, _: ImportRequest, _progress: _Progress) -> Read:
     from bifrost_tui.transfer.platform import read_platform
     from bifrost_tui.transfer.platform_key import source_key
 
@@ -183,7 +194,7 @@ def _platform(data: bytes, _name: str, _: ImportRequest, _progress: _Progress) -
     return Read(PLATFORM, scopes, notices=tuple(notices))
 
 
-_READERS: dict[str, Callable[[bytes, str, ImportRequest, _Progress], Read]] = {
+_READERS: dict[str, Callable[[bytes, Path, ImportRequest, _Progress], Read]] = {
     PORTABLE: _portable,
     ENCRYPTED: _encrypted,
     DOTENV: _dotenv,

@@ -91,6 +91,10 @@ class WorkingScreen(DataScreen[ScreenResultType]):
         self.query_one(WorkLine).begin("Stopping …")
         return True
 
+    def key_words(self, action: str, words: str) -> str:
+        """Say that what leads out stops first."""
+        return "stop" if self.is_working and action in ("back", "cancel") else words
+
     def on_unmount(self) -> None:
         """Let nothing go on that nobody waits for."""
         if self._progress is not None:

@@ -18,6 +18,7 @@ from bifrost_tui.runtime.sdk import Config
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.audit import INJECT
 from bifrost_tui.store.bulk import BulkConfig, write_configs, write_organization
+from bifrost_tui.store.incoming import Imported, IncomingConfig, IncomingScope, OnConflict
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
@@ -76,6 +77,21 @@ class Shop:
     def entered(self) -> Any:
         return secret("any", VALUES["rotated"]).secret
 
+    def others(self) -> list[ConfigDraft]:
+        """Return what differs from what is here: plain values, a value to fill in, a new one."""
+        return [
+            plain("text", VALUES["string"] + "3"),
+            secret("empty", VALUES["secret"], description="new"),
+            secret("key", VALUES["rotated"]),
+        ]
+
+    def importing(self, drafts: list[ConfigDraft], name: str = "Bright") -> Imported:
+        """Import into an organization, which is added where it is not there."""
+        imports = self.repository.imports
+        incoming = IncomingScope(name, [IncomingConfig(draft) for draft in drafts])
+        plan = imports.plan(ALICE, [incoming], create_organizations=True, form="encrypted")
+        return imports.apply(ALICE, plan, on_conflict=OnConflict.OVERWRITE, replace_secrets=True)
+
     def removal(self) -> Any:
         members = self.repository.members
         return members.removal(ALICE, members.find(ALICE, self.acme, "bob"))
@@ -130,6 +146,12 @@ CHANGES: dict[str, Step] = {
     "remove a member": lambda s: s.repository.members.remove(ALICE, s.removal()),
     "remove a member, keeping what was created": lambda s: s.repository.members.remove(
         ALICE, s.removal(), hand_to="alice"
+    ),
+    "import": lambda s: s.importing(s.drafts("_new")),
+    "import over what is here": lambda s: s.importing(s.others(), "Acme"),
+    "import another organization": lambda s: s.importing(s.drafts(), "Brought"),
+    "export": lambda s: s.repository.exports.portable(
+        ALICE, None, lambda export: None, form="portable"
     ),
     "export the log": lambda s: s.repository.log.export(ALICE),
 }

@@ -184,19 +184,40 @@ async def test_it_is_stopped_and_nothing_is_written(
     async with running(world) as pilot:
         await press(pilot, "x", "e")
         screen = shown(pilot, ExportScreen)
-        real = export_writing._write
+        real = export_writing.write
 
         def stopped(*given: Any) -> None:
             pilot.app.call_from_thread(screen.action_cancel)
             real(*given)
 
-        monkeypatch.setattr(export_writing, "_write", stopped)
+        monkeypatch.setattr(export_writing, "write", stopped)
         await press(pilot, "enter")
         assert status(pilot) == "× Not exported. It was stopped."
         assert not screen.is_working
         await press(pilot, "escape")
         shown(pilot, ConfigurationsScreen)
     assert not (home / "acme-dental.json").exists()
+
+
+async def test_a_dotenv_file_is_of_one_organization(world: World, home: Path) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "x", "e")
+        await choose(pilot, "form", ".env")
+        field = shown(pilot, ExportScreen).query_one("#file", LineInput)
+        assert field.value == "acme-dental.env"
+        await choose(pilot, "what", "all that you manage")
+        await press(pilot, "ctrl+s")
+        assert "holds one organization. Choose which." in words(pilot)
+        await choose(pilot, "what", ACME)
+        await press(pilot, "ctrl+s")
+        assert "10 values written to ~/acme-dental.env" in status(pilot)
+        assert "7 secrets and references without their values" in status(pilot)
+    content = (home / "acme-dental.env").read_text()
+    assert "max_retries=3" in content
+    assert "smtp_port=587" in content  # inherited
+    assert "# stripe_api_key=\n" in content
+    for value in plaintexts():
+        assert value not in content
 
 
 # Who may

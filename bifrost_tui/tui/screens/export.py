@@ -38,7 +38,7 @@ from bifrost_tui.whole_file import ExportError, FileThereError
 
 _ALL = "all that you manage"
 _NOTES = {
-    DOTENV: "Its own configs as KEY=value; secrets and references as empty, commented lines.",
+    DOTENV: "What it gets, inherited ones too; secrets and references as empty comments.",
     "": "Everything but the values of secrets; importing it asks for those.",
 }
 
@@ -67,7 +67,7 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
             yield Field("Form", Choice([*ENDINGS], JSON, id="form"), name="form")
             yield Field("File", LineInput(id="file", max_length=4096), name="file")
             yield TextBlock(hang=LABEL_WIDTH, id="note")
-            yield WorkLine(classes="gap")
+            yield WorkLine()
             yield Status()
         yield KeyBar()
 
@@ -168,15 +168,19 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
 
     def _exported(self, found: tuple[Path, Exported]) -> None:
         target, done = found
-        words = f"{counted(done.configs, 'config')}"
+        dotenv = self._form == DOTENV
+        words = counted(done.configs, "value" if dotenv else "config")
         if self._wanted is None:
             parts = ["Global"] if done.with_global else []
             parts += [counted(done.organizations, "organization")] if done.organizations else []
             words += f" of {' and '.join(parts)}"
         words += f" written to {shown_path(target, self.bifrost.origin)}"
-        if done.secrets:
-            their = "its value" if done.secrets == 1 else "their values"
-            words += f" · {counted(done.secrets, 'secret')} without {their}"
+        if done.empty:
+            what = ("secret or reference", "secrets and references") if dotenv else ("secret",)
+            their = "its value" if done.empty == 1 else "their values"
+            words += f" · {counted(done.empty, *what)} without {their}"
+        if done.for_readers:
+            words += f" · {done.for_readers:,} for dotenv readers, not for shells"
         if done.left_out:
             words += f" · {counted(len(done.left_out), 'archived organization')} left out"
         self.dismiss(words)

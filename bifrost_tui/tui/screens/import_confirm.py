@@ -22,7 +22,7 @@ from bifrost_tui.tui.widgets.text_block import TextBlock
 if TYPE_CHECKING:
     from bifrost_tui.store.importing_plan import ImportPlan
 
-_KEEP, _REPLACE = "keep those here", "replace them"
+_KEEP, _REPLACE = "kept", "replaced"
 
 
 class ImportDecision(NamedTuple):
@@ -61,7 +61,10 @@ class ImportConfirm(DataModal[ImportDecision | None]):
                 field.add_class("gap")
                 yield field
                 yield TextBlock(
-                    Text(f"{'':<{LABEL_WIDTH}}of secrets that have one here", "$muted"),
+                    Text(
+                        f"{'':<{LABEL_WIDTH}}those of secrets that are here with another one",
+                        "$muted",
+                    ),
                     hang=LABEL_WIDTH,
                 )
             with Horizontal(classes="buttons gap"):

@@ -74,9 +74,9 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
             yield Field("Organizations", Choice([_HERE, _MISSING], _HERE, id="missing"), name="new")
             yield Field("Passphrase", PassphraseField(id="passphrase"), name="passphrase")
             yield TextBlock(hang=LABEL_WIDTH, id="note")
-            yield WorkLine(classes="gap")
+            yield WorkLine()
             yield Status()
-            with VerticalScroll(id="problems", can_focus=False):
+            with VerticalScroll(id="problems"):
                 yield TextBlock(id="list", hang=2)
         yield KeyBar()
 
@@ -164,9 +164,8 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
             self._point_at(name, error.message)
         else:
             self.say(f"Not read. {error.message}", "error")
-        problems = getattr(error, "problems", ())
-        if problems and problems != (error.message,):
-            self._show_problems(problems)
+        problems = tuple(getattr(error, "problems", ()))
+        self._show_problems(tuple(each for each in problems if each not in error.message))
 
     def _point_at(self, name: str, message: str) -> None:
         self.query_one(f"#field-{name}", Field).show_error(message)

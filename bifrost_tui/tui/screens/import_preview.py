@@ -10,7 +10,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import getters, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal
 
 from bifrost_tui.display import visible
@@ -76,7 +76,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
             "narrow",
             "only",
             id="import.show",
-            tooltip="Show what is refused alone, what differs, what is new …",
+            tooltip="Show one kind alone: what is refused, what differs …; then all",
         ),
         Binding(
             "slash",
@@ -247,7 +247,16 @@ class ImportPreview(WorkingScreen[Finished | None]):
         if action == "narrow":
             following = self._next_kind()
             return f"only {following}" if following else "all"
-        return words
+        return super().key_words(action, words)
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that work here; Enter opens no row."""
+        found = super().active_bindings
+        if (enter := found.get("enter")) is not None and "i" in found:
+            tooltip = found["i"].binding.tooltip
+            found["enter"] = enter._replace(binding=replace(enter.binding, tooltip=tooltip))
+        return found
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show no key for secrets where the file says which there are."""
@@ -361,7 +370,7 @@ def _row_style(line: PlanLine) -> str:
 
 def _told(line: PlanLine, note: str) -> Text:
     """Say all there is to know of the line under the cursor."""
-    text = Text(visible(line.key), "bold" if line.key else "")
+    text = Text().append(visible(line.key), "bold")
     where = import_cells.where_text(line).plain
     if line.key:
         text.append(f" in {where}", "$muted")
