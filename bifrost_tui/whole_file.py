@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,8 +52,7 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[Callable[[bytes], Non
 
     """
     name = visible(target.name)
-    if target.is_dir():
-        raise ExportError(f"{name} is a folder. Name a file.")
+    check_target(target)
     if os.path.lexists(target) and not replace:
         raise FileThereError(f"There is a file {name} already.")
     handle, temporary = _temporary(target)
@@ -70,14 +70,34 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[Callable[[bytes], Non
             Path(temporary).unlink()
 
 
+def check_target(target: Path) -> None:
+    """Make sure that a file is not written in place of anything else.
+
+    Raises:
+        ExportError: there is a folder, a device or the like of that name.
+
+    """
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        # Nothing there; or what will be told when the file is made.
+        return
+    if stat.S_ISDIR(mode):
+        raise ExportError(f"{visible(target.name)} is a folder. Name a file.")
+    if not stat.S_ISREG(mode):
+        raise ExportError(f"{visible(target.name)} is no plain file. Give another name.")
+
+
 def _temporary(target: Path) -> tuple[int, str]:
     """Make an empty file beside another one, readable for its owner alone."""
-    problem = ""
+    why = ""
     try:
         return mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     except OSError as error:
-        problem = f"The file {visible(target.name)} cannot be made: {error.strerror}."
-    raise ExportError(problem)
+        why = error.strerror or type(error).__name__
+    except ValueError:
+        why = "It has no such name"
+    raise ExportError(f"The file {visible(target.name)} cannot be made: {why}.")
 
 
 def _putting(write: Callable[[bytes], object], name: str) -> Callable[[bytes], None]:
