@@ -86,7 +86,7 @@ def _opened(target: Path) -> tuple[int, str]:
     why = ""
     nameless: int | None = getattr(os, "O_TMPFILE", None)
     if nameless is not None and _HANDLES.is_dir():
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             return os.open(target.parent, nameless | os.O_RDWR | os.O_CLOEXEC, 0o600), ""
     try:
         return mkstemp(prefix=_prefix(target), dir=target.parent)
