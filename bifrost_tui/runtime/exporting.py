@@ -39,27 +39,28 @@ FORM = "encrypted"
 _AT_ONCE = 1000
 _ROWS = (
     select(
-        config.c.id,
         config.c.key,
         config.c.type,
         config.c.value,
-        config.c.secret,
-        config.c.secret_version,
-        config.c.key_id,
-        config.c.hint,
         config.c.refers_to,
         config.c.integration,
         config.c.description,
         config.c.rotate_every_days,
+        config.c.secret,
+        config.c.hint,
+        config.c.id,
+        config.c.secret_version,
+        config.c.key_id,
     )
     .where(config.c.scope_id == bindparam("scope"))
     .order_by(config.c.key)
     .execution_options(yield_per=_AT_ONCE)
 )
+_TYPES = {kind.value: kind for kind in ConfigType}
 _COUNTS = select(scope_summary.c.scope_id, scope_summary.c.configs)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class OpenedConfig:
     """A config with its value, on its way into a cipher."""
 
@@ -246,24 +247,26 @@ class _Walk:
         batch: list[OpenedConfig] = []
         events: list[Event] = []
         for row in rows:
-            kind, secret = type_of(row), None
-            empty = kind is ConfigType.SECRET and row.secret is None
-            if row.secret is not None:
+            key, stored, value, refers_to, integration, description, days, token, hint, *_ = row
+            kind = _TYPES.get(stored) or type_of(row)
+            secret = None
+            if token is not None:
                 if (secret := self._open(scope, row)) is None:
                     continue
-                events.append(Event(EXPORT, scope, row.key))
-            opened.secrets += secret is not None
+                events.append(Event(EXPORT, scope, key))
+                opened.secrets += 1
+            empty = token is None and kind is ConfigType.SECRET
             opened.empty += empty
             batch.append(
                 OpenedConfig(
-                    row.key,
+                    key,
                     kind,
-                    row.value,
-                    row.refers_to,
-                    row.integration,
-                    row.description,
-                    row.rotate_every_days,
-                    row.hint is not None,
+                    value,
+                    refers_to,
+                    integration,
+                    description,
+                    days,
+                    hint is not None,
                     empty,
                     secret,
                 )
