@@ -55,7 +55,7 @@ class Imports:
                 f"The file holds the configs of {len(scopes)} scopes, which cannot all go into"
                 f" {into.name}. Import it as it is, or choose one of its organizations."
             )
-        wanted = Wanted(into, create_organizations, form)
+        wanted = Wanted(into, create_organizations)
         step = counting(progress, sum(len(each.configs) for each in scopes))
 
         def work(connection: Connection) -> tuple[ImportPlan, Refusals]:
