@@ -462,6 +462,16 @@ def outcome(data: bytes, name: str = "") -> str:
     return refused.message
 
 
+@NOTATIONS
+def test_whoever_waits_is_told_how_far_it_is(as_yaml: bool) -> None:
+    told: list[tuple[int, int]] = []
+    data = written([("Acme", [one(key=f"K{at}") for at in range(3500)])], yaml=as_yaml)
+    read_portable(data, progress=lambda done, total: told.append((done, total)))
+    assert len(told) == 3
+    assert told == sorted(told)
+    assert all(0 < done <= total == len(data) for done, total in told)
+
+
 # Mutations
 
 _PIECES = (
