@@ -162,7 +162,7 @@ def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Ser
     data = folder / "data"
     # Without the environment of the tests: neither passwords nor settings of psql's.
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
-    run: dict[str, Any] = {"env": environment, "cwd": folder, "text": True, **as_whom}
+    run: dict[str, Any] = {"env": environment, "cwd": folder, "errors": "replace", **as_whom}
     how = f"-U {OWNER} -A trust -E UTF8 --locale=C --no-sync --no-instructions"
     subprocess.run(
         [str(found / "initdb"), "-D", str(data), *how.split()],

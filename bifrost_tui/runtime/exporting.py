@@ -17,7 +17,7 @@ from bifrost_tui.crypto.reading import open_sealed
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
 from bifrost_tui.store.access import EVERYWHERE, Role, role_in
-from bifrost_tui.store.audit import EXPORT, FAILED, Event
+from bifrost_tui.store.audit import EXPORT, EXPORT_CONFIGS, FAILED, Event
 from bifrost_tui.store.config_lists import type_of
 from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.exporting import ExportedScope
@@ -184,7 +184,7 @@ def check_owner(
 def _about(scopes: Sequence[Scope] | None, form: str) -> Event:
     """Return what a refusal is told of."""
     only = scopes[0] if scopes is not None and len(scopes) == 1 else None
-    return Event("config.export", only, details={"form": form})
+    return Event(EXPORT_CONFIGS, only, details={"form": form})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class _Walk:
             opened.done += len(rows)
             if self._progress is not None:
                 self._progress(opened.done, max(opened.total, opened.done))
-        told = Event("config.export", scope, details={**self._facts, "count": count})
+        told = Event(EXPORT_CONFIGS, scope, details={**self._facts, "count": count})
         self._context.chain.append(self._connection, self._access, told)
 
     def _batch(

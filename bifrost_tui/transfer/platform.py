@@ -158,11 +158,16 @@ def _row(fields: Mapping[str, Any], place: str, *, named: bool) -> PlatformRow:
         and (type(organization), type(identity)) in _BOTH_OR_NONE
         and value is not _NOTHING
     )
-    if usual and key and kind and (organization is None or organization.strip()):
+    # Without half characters too, which no database takes.
+    if usual and key and kind and (organization is None or _is_name(organization)):
         return PlatformRow(
             key, kind, value, description or "", organization, identity, integration or None, place
         )
     return _odd_row(fields, place, named=named)
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and bool(text.strip())
 
 
 _NOTHING = object()
@@ -204,6 +209,9 @@ def _odd_row(fields: Mapping[str, Any], place: str, *, named: bool) -> PlatformR
                 "It belongs to an organization that the file does not name: say which one it is,"
                 " with --from ID --org NAME."
             )
+    elif row.organization is not None and not row.organization.isprintable():
+        row.organization = visible(row.organization)
+        problems.append("The name of its organization holds what cannot be seen.")
     row.problems = tuple(problems)
     return row
 

@@ -12,6 +12,13 @@ from bifrost_tui.transfer.strict import Wrong, exact_float, exact_int, no_consta
 
 _WORDS = {"true": "true", "false": "false"}
 
+_PARSE = json.JSONDecoder(
+    object_pairs_hook=paired,
+    parse_float=exact_float,
+    parse_int=exact_int,
+    parse_constant=no_constant,
+).decode
+
 
 class RefusedError(Exception):
     """A value that does not fit its type; the reason holds nothing of it."""
@@ -26,13 +33,7 @@ def parse_json(text: str) -> Any:
     """
     problem, parsed = "", None
     try:
-        parsed = json.loads(
-            text,
-            object_pairs_hook=paired,
-            parse_float=exact_float,
-            parse_int=exact_int,
-            parse_constant=no_constant,
-        )
+        parsed = _PARSE(text)
     except json.JSONDecodeError as error:
         words = f"{error.msg[:1].lower()}{error.msg[1:]}"
         problem = f"This is no JSON: {words}, line {error.lineno}, column {error.colno}."

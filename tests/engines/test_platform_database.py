@@ -440,6 +440,16 @@ def test_values_of_any_size_are_bounded(
         read_platform_database(url(postgres, scratch.info.dbname))
 
 
+def test_text_that_is_none_is_said(postgres: Server) -> None:
+    database = postgres.new_database(SCHEMA.replace("ü", "u"), encoding="SQL_ASCII")
+    with postgres.connect(database) as connection:
+        connection.execute(b"UPDATE organizations SET name = 'zQ5\xff' WHERE name = 'Acme'")
+    with pytest.raises(TransferError, match="text that is not UTF-8") as caught:
+        read_platform_database(url(postgres, database), KEY)
+    assert_silent(caught.value, ["zQ5"])
+    postgres.drop(database)
+
+
 # The password
 
 
@@ -516,7 +526,7 @@ def test_the_command_previews_and_imports_a_database(
     assert "4 secrets cannot be opened without the key" in refused.err
     monkeypatch.setenv(KEY_VARIABLE, SECRET_KEY)
     refused = cli("import", where, "--dry-run", code=1)
-    assert "There is no organization 'Acme' for you" in refused.err
+    assert "There is no organization 'Acme' for you" in refused.out
     preview = cli("import", where, "--dry-run", "--create-orgs")
     assert "1 inactive organization left out: Gone." in preview.err
     assert "3 organizations would be added: Acme, Bright" in preview.err

@@ -74,7 +74,7 @@ def test_without_a_key_or_with_a_wrong_one_nothing_is_imported(
     ran = platform("import", file, "--yes", code=1)
     # All reasons at once.
     assert "The key does not open 1 of 1 secrets" in ran.err
-    assert "There is no organization 'Acme' for you" in ran.err
+    assert "There is no organization 'Acme' for you" in ran.out
     assert "no whole number" in ran.out
     assert platform.configs("--global") == {}
 

@@ -253,6 +253,15 @@ def test_scopes_are_told_apart_and_nothing_falls_open_to_global() -> None:
     assert all("that the file does not name" in each.problem for each in nameless.values())
 
 
+def test_names_that_cannot_be_seen_are_refused() -> None:
+    found = read(
+        item("half", "1", organization_name="Ac\ud800me"),
+        item("escape", "1", organization_name="\x1b[31mAcme"),
+    )
+    assert set(found) == {"Ac\\ud800me/half", "\\x1b[31mAcme/escape"}
+    assert all("holds what cannot be seen" in each.problem for each in found.values())
+
+
 def test_two_organizations_of_one_name_are_not_made_one() -> None:
     scopes = read_platform(
         export(
