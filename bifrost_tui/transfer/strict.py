@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from bifrost_tui.display import shorten, visible
-from bifrost_tui.errors import InvalidInputError
+from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig
 from bifrost_tui.store.requests import ConfigDraft
@@ -39,6 +39,8 @@ _SHOWN = 60
 _LONGEST_KEY = 255
 _NOTHING: Final = object()
 _SMALL = 1_000_000
+_MOST_MARKS = 16_000_000
+"""How many commas and opening brackets a file may have: each may cost a hundred bytes of memory."""
 
 
 class Wrong:
@@ -65,6 +67,17 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def check_parts(text: str) -> None:
+    """Refuse a JSON text that would take too much memory, before it is parsed.
+
+    Raises:
+        TransferError: it has too many parts.
+
+    """
+    if text.count(",") + text.count("[") + text.count("{") > _MOST_MARKS:
+        raise TransferError("The file has too many parts. Export it in several files.")
 
 
 def named(text: str) -> str:
