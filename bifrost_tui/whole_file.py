@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,8 +55,7 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[Callable[[bytes], Non
 
     """
     name = visible(target.name)
-    if target.is_dir():
-        raise ExportError(f"{name} is a folder. Name a file.")
+    check_target(target)
     if os.path.lexists(target) and not replace:
         raise FileThereError(f"There is a file {name} already.")
     handle, temporary = _opened(target)
@@ -83,7 +83,7 @@ def _opened(target: Path) -> tuple[int, str]:
 
     It has none where the system can do without: then nothing is left of it, whatever happens.
     """
-    problem = ""
+    why = ""
     nameless: int | None = getattr(os, "O_TMPFILE", None)
     if nameless is not None and _HANDLES.is_dir():
         with suppress(OSError):
@@ -91,8 +91,10 @@ def _opened(target: Path) -> tuple[int, str]:
     try:
         return mkstemp(prefix=_prefix(target), dir=target.parent)
     except OSError as error:
-        problem = f"The file {visible(target.name)} cannot be made: {error.strerror}."
-    raise ExportError(problem)
+        why = error.strerror or type(error).__name__
+    except ValueError:
+        why = "It has no such name"
+    raise ExportError(f"The file {visible(target.name)} cannot be made: {why}.")
 
 
 def _prefix(target: Path) -> str:
@@ -116,6 +118,24 @@ def _publish(handle: int, target: Path, *, replace: bool) -> None:
     finally:
         with suppress(OSError):
             Path(temporary).unlink()
+
+
+def check_target(target: Path) -> None:
+    """Make sure that a file is not written in place of anything else.
+
+    Raises:
+        ExportError: there is a folder, a device or the like of that name.
+
+    """
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        # Nothing there; or what will be told when the file is made.
+        return
+    if stat.S_ISDIR(mode):
+        raise ExportError(f"{visible(target.name)} is a folder. Name a file.")
+    if not stat.S_ISREG(mode):
+        raise ExportError(f"{visible(target.name)} is no plain file. Give another name.")
 
 
 def _link(handle: int, path: str | Path) -> None:

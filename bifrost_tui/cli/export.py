@@ -12,6 +12,7 @@ from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.dotenv_files import export_dotenv
 from bifrost_tui.cli.encrypting import check_options, sealing_options
 from bifrost_tui.cli.export_wanted import Wanted, export_as
+from bifrost_tui.cli.options import file_argument
 from bifrost_tui.cli.output import emit_text
 from bifrost_tui.cli.platform_export import check_platform, platform_option
 
@@ -65,31 +66,27 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "bifrost-tui export --dotenv .env --org Acme\n"
     "bifrost-tui export --platform configs.json --platform-key-file platform.key",
 )
-@click.argument("file", metavar="FILE")
+@file_argument
 @click.option(
     "--portable",
-    "form",
-    flag_value="portable",
+    is_flag=True,
     help="Everything but the values of secrets; JSON, or YAML where FILE ends in .yaml or .yml.",
 )
 @click.option(
     "--encrypted",
-    "form",
-    flag_value="encrypted",
+    is_flag=True,
     help="Everything, values of secrets too, encrypted with age: under a passphrase that is asked"
     " for, or to public keys. For owners.",
 )
 @click.option(
     "--dotenv",
-    "form",
-    flag_value="dotenv",
+    is_flag=True,
     help="What one organization gets, as a .env file; secrets are in it as comments, empty.",
 )
 @click.option("--own", is_flag=True, help="With --dotenv: only its own configs, none inherited.")
 @click.option(
     "--platform",
-    "form",
-    flag_value="platform",
+    is_flag=True,
     help="What a Bifrost platform imports, secrets encrypted under its key. For owners.",
 )
 @click.option(
@@ -102,7 +99,10 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 )
 @click.option("--global", "is_global", is_flag=True, help="The scope that all inherit.")
 @click.option(
-    "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
+    "--format",
+    "notation",
+    type=click.Choice(("json", "yaml")),
+    help="With --portable: write this, whatever FILE ends in.",
 )
 @sealing_options
 @platform_option
@@ -117,7 +117,6 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 )
 def export(
     file: str,
-    form: str | None,
     organizations: tuple[str, ...],
     is_global: bool,
     force: bool,
@@ -128,8 +127,13 @@ def export(
     Without --org and --global it is everything that you manage, archived organizations left out.
     The file is made with mode 0600, whole or not at all. Every export is an event in the log.
     """
-    if form is None:
-        raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    chosen = [name for name in FORMS if options.pop(name)]
+    if len(chosen) != 1:
+        *flags, last = (f"--{name}" for name in FORMS)
+        raise click.UsageError(f"Say what to write: one of {', '.join(flags)} and {last}.")
+    [form] = chosen
+    if form != "portable" and options["notation"] is not None:
+        raise click.UsageError("--format goes with --portable.")
     if form != "dotenv" and options["own"]:
         raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
     check_options(form, options)

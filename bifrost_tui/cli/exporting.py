@@ -13,7 +13,7 @@ from bifrost_tui.cli.output import emit
 from bifrost_tui.cli.session import opened, this_origin
 from bifrost_tui.display import visible
 from bifrost_tui.errors import AccessDeniedError
-from bifrost_tui.whole_file import Buffered, ExportError, FileThereError, whole_file
+from bifrost_tui.whole_file import Buffered, ExportError, FileThereError, check_target, whole_file
 
 __all__ = ["ExportError", "host_file", "progress", "written"]
 
@@ -55,7 +55,8 @@ def written(target: Path | None, *, force: bool) -> Iterator[Callable[[bytes], N
         yield buffered.write
         buffered.flush()
         return
-    if not force and os.path.lexists(target) and not target.is_dir():
+    check_target(target)
+    if not force and os.path.lexists(target):
         raise FileThereError(
             f"There is a file {visible(target.name)} already. --force replaces it."
         )

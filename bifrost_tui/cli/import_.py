@@ -12,7 +12,7 @@ from bifrost_tui.cli.base import FAILED, Command
 from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.exporting import progress
 from bifrost_tui.cli.importing import emit_preview, emit_result, tell_imported, tell_sums
-from bifrost_tui.cli.options import json_option
+from bifrost_tui.cli.options import file_argument, json_option
 from bifrost_tui.cli.output import complain, say
 from bifrost_tui.cli.platform_import import platform_options
 from bifrost_tui.cli.session import Session, opened
@@ -39,7 +39,7 @@ _NAMED = 8
     "bifrost-tui import all.age --create-orgs\n"
     "bifrost-tui import bifrost+postgresql://bifrost@db/bifrost --source-key-file platform.key",
 )
-@click.argument("file", metavar="FILE")
+@file_argument
 @click.option(
     "--org",
     "organization",

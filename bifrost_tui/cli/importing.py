@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """So many configs of one scope that become the same are listed."""
+_ROWS = 200
+"""So many configs are listed in all."""
 _REASONS = 50
 """So many reasons against an import are told."""
 _BUFFERED = 64 * 1024
@@ -45,6 +47,7 @@ def _rows(lines: Iterable[PlanLine]) -> tuple[list[tuple[str, ...]], bool]:
     for organization, group in groupby(lines, key=lambda line: line.organization):
         name = organization or "Global"
         seen: Counter[str] = Counter()
+        listed: Counter[str] = Counter()
         for line in group:
             verdict = line.verdict.value
             if verdict in ("same", "refused"):
@@ -52,13 +55,13 @@ def _rows(lines: Iterable[PlanLine]) -> tuple[list[tuple[str, ...]], bool]:
             word = _WORDS.get(verdict, verdict)
             word += ", needs a value" if verdict == "new" and line.needs_value else ""
             seen[word] += 1
-            if seen[word] <= _SHOWN:
+            if seen[word] <= (_SHOWN if len(rows) < _ROWS else 0):
                 fields = ", ".join(line.fields)
                 rows.append((name, line.key, line.type.value, word, fields, line.why, line.place))
-        for word, count in seen.items():
-            if count > _SHOWN:
-                cut = True
-                rows.append((name, f"... {count - _SHOWN:,} more", "", word, "", "", ""))
+                listed[word] += 1
+        for word, count in (seen - listed).items():
+            cut = True
+            rows.append((name, f"... {count:,} more", "", word, "", "", ""))
     return rows, cut
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import overload
 
 from bifrost_tui.store.drafts import CheckedDraft
-from bifrost_tui.store.entered import entered_bytes
+from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.incoming import OnConflict, PlanLine, Untold, Verdict
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
@@ -75,12 +75,17 @@ class Planned:
         return self.checked
 
     @property
-    def value(self) -> bytes:
-        """The value that came with a secret; for this package alone, never for a caller of it."""
+    def secret(self) -> EnteredSecret:
+        """The value that came with a secret, as it was entered."""
         secret = self.draft.secret
         if secret is None:
             raise ValueError("no value came with it")
-        return entered_bytes(secret)
+        return secret
+
+    @property
+    def value(self) -> bytes:
+        """The value that came with a secret; for this package alone, never for a caller of it."""
+        return entered_bytes(self.secret)
 
     @property
     def asks(self) -> bool:

@@ -43,8 +43,8 @@ _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _LOOKED_AT = 8192
 """How much of a value is looked at for signs of a secret."""
 _HARMLESS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_BLANK = re.compile(r"\s*")
-_BLANK_RUN = re.compile(rf"\s{{{BLANKS + 1}}}")
+_BEFORE = re.compile(r"\s*")
+_BLANKS = re.compile(r"\s+")
 
 # The parser's own expressions for quoted values take 130 bytes of memory a character; these find
 # the same and take none. Unknown ones are used as they are.
@@ -69,8 +69,10 @@ class _Reader(Reader):
         # Line breaks are all of one kind here.
         self.position.line += self.string.count("\n", match.start(), match.end())
         self.position.chars = match.end()
-        if regex.pattern == _UNQUOTED and _BLANK_RUN.search(match[1]):
-            raise _LongBlanksError
+        if regex.pattern == _UNQUOTED and len(match[1]) > BLANKS:
+            runs = _BLANKS.finditer(match[1])
+            if any(run.end() - run.start() > BLANKS for run in runs):
+                raise _LongBlanksError
         return match.groups()
 
 
@@ -137,7 +139,7 @@ def _entries(
             binding = parse_binding(reader)
         except _LongBlanksError:
             binding = None
-        blank = _BLANK.match(reader.string, begun)
+        blank = _BEFORE.match(reader.string, begun)
         line += reader.string.count("\n", begun, blank.end()) if blank else 0
         number += 1
         if progress is not None and not number % _STEP:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from textual.binding import Binding
 
 from bifrost_tui.display import visible
-from bifrost_tui.errors import AccessDeniedError
+from bifrost_tui.errors import AccessDeniedError, InvalidInputError
 from bifrost_tui.origin import Origin
-from bifrost_tui.store.incoming import Imported
-from bifrost_tui.store.views import Scope, Waiting
-from bifrost_tui.tui.base import DataScreen
-from bifrost_tui.tui.queueing import queue_waiting
 
 if TYPE_CHECKING:
+    from bifrost_tui.store.incoming import Imported
+    from bifrost_tui.store.views import Scope
     from bifrost_tui.tui.app import BifrostApp
+    from bifrost_tui.tui.base import DataScreen
 
 TRANSFER_KEY = Binding(
     "x",
@@ -83,6 +82,9 @@ def open_transfer(
         screen.say(finished.words, "success")
         after()
         if finished.queue:
+            from bifrost_tui.store.views import Waiting
+            from bifrost_tui.tui.queueing import queue_waiting
+
             waiting = finished.waiting
             queue_waiting(
                 screen,
@@ -99,12 +101,19 @@ def host_path(screen: DataScreen[Any], name: str, command: str) -> Path:
 
     Raises:
         AccessDeniedError: it is not for this session; that is told in the log.
+        InvalidInputError: there can be no such file.
 
     """
+    refused: AccessDeniedError | None = None
     try:
         return screen.bifrost.origin.path(name)
     except AccessDeniedError as error:
         refused = error
+    except (OSError, RuntimeError, ValueError):
+        # A home of nobody, a folder that is gone from beneath us.
+        pass
+    if refused is None:
+        raise InvalidInputError("There can be no file of that name.", field="file")
     from bifrost_tui.store.sessions import tell_refused
 
     tell_refused(screen.repository, screen.access, command)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bifrost_tui.crypto.age_reading import new_identity
 from bifrost_tui.errors import BifrostError, DatabaseError
 from bifrost_tui.runtime.opened import close, reader
 from bifrost_tui.runtime.reader import Purpose
@@ -23,6 +24,7 @@ from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ALL_SCOPES, GLOBAL_SCOPE, Scope
+from bifrost_tui.transfer.sealing import read_recipients, to_recipients, write_sealed
 from tests.support import (
     ALICE,
     BOB,
@@ -43,6 +45,7 @@ VALUES = {
     "rotated": "zQ4-its-next-value-nobody-writes",
     "coded": "zQ5-set-by-code-nobody-else-writes",
 }
+PUBLIC = new_identity()[1]
 PURPOSE = Purpose(facts={"execution": "e1"})
 
 
@@ -162,6 +165,9 @@ READS: dict[str, Step] = {
     "several": lambda s: reader().read(s.acme, ["text", "key", "bobs"], PURPOSE),
     "all, for a command": lambda s: reader().read_all(s.acme, Purpose(INJECT)),
     "one without a value": lambda s: reader().read(s.acme, ["empty"], PURPOSE),
+    "all, into an encrypted bundle": lambda s: write_sealed(
+        s.repository, ALICE, None, to_recipients(read_recipients([PUBLIC])), lambda _: None
+    ),
 }
 CODE: dict[str, Callable[[Config], Any]] = {
     "get": lambda c: c.get("key", scope="Acme"),

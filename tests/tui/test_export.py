@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from bifrost_tui.cli import screens
 from bifrost_tui.origin import Origin
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.requests import Access
-from bifrost_tui.tui import export_writing
+from bifrost_tui.tui import app, export_writing
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 from bifrost_tui.tui.screens.confirm import Confirm
 from bifrost_tui.tui.screens.export import ExportScreen
@@ -146,11 +147,15 @@ async def test_a_file_that_is_there_is_replaced_only_after_a_question(
         ("-", "Give the file a name"),
         ("nowhere/acme.json", "cannot be made: No such file"),
         (".", "is a folder"),
+        ("pipe", "is no plain file"),
+        ("~nobody-of-that-name/acme.json", "There can be no file of that name"),
+        ("x" * 300, "File name too long"),
     ],
 )
 async def test_what_cannot_be_written_is_told_at_the_field(
-    world: World, name: str, why: str
+    world: World, home: Path, name: str, why: str
 ) -> None:
+    os.mkfifo(home / "pipe")
     async with running(world) as pilot:
         await press(pilot, "x", "e")
         await enter_file(pilot, name)
@@ -283,6 +288,22 @@ async def test_a_confined_session_stays_in_its_folder(world: World, tmp_path: Pa
     assert names(tmp_path) == set()
 
 
+def test_the_screens_are_given_what_may_be_named(
+    world: World, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, seen = Origin("alice", True, home), []
+
+    def shown_app(made: app.BifrostApp, **_: object) -> int:
+        seen.append(made.origin)
+        return 0
+
+    monkeypatch.setattr(app, "run_app", shown_app)
+    monkeypatch.setattr(screens, "check_terminal", lambda: None)
+    assert screens.open_screens(origin=origin, settings=world.settings) == 0
+    app.run(world.settings, CONFINED)
+    assert seen == [origin, Origin(confined=True)]
+
+
 # How it looks
 
 
@@ -314,11 +335,11 @@ def test_pictures(
     path = home / "acme-dental.json"
     path.write_bytes(b"x" * 12_345)
     os.utime(path, (START.timestamp() - 3 * 86400,) * 2)
-    app = app_over(world, organization=ACME)
+    shown_app = app_over(world, organization=ACME)
 
     async def ready(pilot: Any) -> None:
         await settled(pilot)
         await press(pilot, *STATES[state])
-        assert_no_plaintext(app)
+        assert_no_plaintext(shown_app)
 
-    assert snap_compare(app, terminal_size=size, run_before=ready)
+    assert snap_compare(shown_app, terminal_size=size, run_before=ready)

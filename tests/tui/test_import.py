@@ -310,6 +310,7 @@ async def test_a_bundle_of_several_does_not_go_into_one(world: World, home: Path
     [
         ("", b"", "Give the name of a file"),
         ("nowhere.json", None, "No such file"),
+        ("~nobody-of-that-name/acme.json", None, "There can be no file of that name"),
         (".", None, "is a folder"),
         ("broken.json", b'{"bifrost_tui_bundle": 1, "organ', ""),
         ("broken.json", f'{{"{TYPED}": 1}}'.encode(), ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ from tests.support import (
 )
 from tests.support import opened as opened_value
 from tests.terminal.harness import TerminalSession, sweep
-from tests.unit.cli_support import Cli, act_as, database_file, opened
+from tests.unit.cli_support import Cli, Ran, act_as, database_file, opened, run_python
 
 WORDS = "zQ5-planted-correct-horse"
 OTHER = "zQ6-planted-not-that-one"
@@ -310,6 +311,35 @@ def test_what_does_not_open_changes_nothing(
     ran = cli("import", "-", "--identity", identity, "--yes", stdin=data, code=1)
     assert "Leave out --identity" in ran.err
     assert events(database_file()) == before
+
+
+@pytest.mark.parametrize("after", [1, 3, 6])
+def test_killed_in_the_middle_it_leaves_nothing(
+    cli: Cli, out: Path, words: str, after: int
+) -> None:
+    """Killed outright, while values are being written into the cipher."""
+    before = events(database_file())
+    code = f"""if True:
+        import os, signal, sys
+        from bifrost_tui.__main__ import main
+        from bifrost_tui.transfer.portable_json import JsonWriter
+        real, done = JsonWriter.config, 0
+        def config(self, *given):
+            global done
+            done += 1
+            if done == {after}:
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(self, *given)
+        JsonWriter.config = config
+        file = {str(out / "all.age")!r}
+        sys.argv[1:] = ["export", "--encrypted", "--passphrase-file", {words!r}, file]
+        sys.exit(main())
+    """
+    assert run_python(code).code == -signal.SIGKILL
+    assert list(out.iterdir()) == []
+    assert events(database_file()) == before
+    cli.search(Ran(0, b"", ""))
+    cli("export", "--encrypted", "--passphrase-file", words, str(out / "all.age"))
 
 
 def test_without_a_terminal_nothing_is_asked(cli: Cli, out: Path, words: str) -> None:

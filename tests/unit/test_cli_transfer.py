@@ -22,7 +22,16 @@ from bifrost_tui.origin import Origin
 from bifrost_tui.store.access import Role
 from bifrost_tui.transfer import files
 from tests.support import ALICE, add_member, by_hand, events, plain, planted, secret
-from tests.unit.cli_support import Cli, Ran, act_as, database_file, days_ago, opened
+from tests.unit.cli_support import (
+    Cli,
+    Ran,
+    act_as,
+    database_file,
+    days_ago,
+    opened,
+    run_process,
+)
+from tests.unit.test_cli_completion import offered
 
 STRING = {"type": "string", "value": "x"}
 
@@ -216,8 +225,11 @@ with whole_file(Path({str(target)!r}), replace={force}) as put:
 
 def test_wrong_usage_ends_with_2(full: Cli, tmp_path: Path) -> None:
     file = bundle(tmp_path / "a.json", ("Acme", {"A": STRING}))
-    assert "Say what to write: --portable" in full("export", "a.json", code=2).err
+    for forms in ((), ("--portable", "--dotenv"), ("--encrypted", "--platform", "--portable")):
+        ran = full("export", *forms, "a.json", code=2)
+        assert "one of --portable, --encrypted, --dotenv and --platform." in ran.err
     full("export", "--portable", code=2)
+    full("export", "--dotenv", "a", "--org", "Acme", "--format", "yaml", code=2)
     assert "There is no terminal to ask at." in full("import", file, code=2).err
     assert "--json asks nothing." in full("import", file, "--json", code=2).err
     full("import", file, "--org", "Acme", "--global", "--yes", code=2)
@@ -350,6 +362,11 @@ def test_a_long_preview_is_cut_and_says_so(full: Cli, tmp_path: Path) -> None:
     assert "... 80 more" in ran.lines[-1]
     assert "--dry-run --json lists all." in ran.err
     assert len(full("import", file, "--dry-run", "--json").json["configs"]) == 100
+    keys = {f"K{at:03}": STRING for at in range(30)}
+    file = bundle(tmp_path / "b.json", *((f"Org {at:02}", keys) for at in range(30)))
+    ran = full("import", file, "--dry-run", "--create-orgs")
+    assert len(ran.lines) == 222
+    assert "... 30 more" in ran.lines[-1]
 
 
 def test_questions_are_asked_and_no_is_the_default(
@@ -400,6 +417,24 @@ def test_what_changed_since_the_preview_is_not_imported(
     full("import", file, "--yes", "--on-conflict", "overwrite", code=1)
     found = full.configs("--org", "Acme")
     assert (found["NEW"]["value"], found["LIMIT"]["value"]) == ("theirs", "7")
+
+
+def test_tab_offers_organizations_and_files(full: Cli) -> None:
+    assert offered("imp") == ["import"]
+    assert offered("export --portable --org a") == ["Acme"]
+    assert offered("import x.json --org br") == ["Bright GmbH"]
+    for words in ("import ac", "export --portable ac"):
+        assert file_wanted(words)
+
+
+def file_wanted(words: str) -> bool:
+    """Tell whether the shell is told to offer files."""
+    ran = run_process(
+        _BIFROST_TUI_COMPLETE="bash_complete",
+        COMP_WORDS=f"bifrost-tui {words}",
+        COMP_CWORD=str(len(words.split())),
+    )
+    return ran.out == f"file,{words.rsplit(maxsplit=1)[-1]}\n"
 
 
 # Hostile files

@@ -613,7 +613,7 @@ def test_a_plan_is_carried_out_once(repository: Repository, acme: Scope) -> None
     plan = planned(repository, file("Acme", plain("a")))
     repository.imports.apply(ALICE, plan)
     before = kept(repository)
-    with pytest.raises(ConflictError, match=r"a exists in Acme already.*look again") as raised:
+    with pytest.raises(ConflictError, match=r"a was added to Acme\. .*look again") as raised:
         repository.imports.apply(ALICE, plan)
     assert raised.value.__context__ is None
     assert kept(repository) == before

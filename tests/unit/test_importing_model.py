@@ -293,7 +293,10 @@ def test_an_import_does_what_the_model_says(
             assert rows(repository) == kept
             return
         event("imported")
-        done = repository.imports.apply(ALICE, planned, **arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            # By the half as if they were too many for what is done about a few.
+            patch.setattr(importing_write, "AT_ONCE", 500 * (len(lines) % 2))
+            done = repository.imports.apply(ALICE, planned, **arguments)
         overwrite = on_conflict is OnConflict.OVERWRITE
         now = before | {
             place: after(before.get(place), spec, overwrite, replace_secrets)

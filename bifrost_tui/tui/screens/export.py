@@ -34,7 +34,7 @@ from bifrost_tui.tui.widgets.lines import KeyBar, Status
 from bifrost_tui.tui.widgets.text_block import TextBlock
 from bifrost_tui.tui.widgets.work_line import WorkLine
 from bifrost_tui.tui.working import Progress, WorkingScreen
-from bifrost_tui.whole_file import ExportError, FileThereError
+from bifrost_tui.whole_file import ExportError, FileThereError, check_target
 
 _ALL = "all that you manage"
 _NOTES = {
@@ -132,7 +132,8 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
         def question(progress: Progress) -> tuple[Path, Exported]:
             nonlocal target
             target = host_path(self, name, "export")
-            if not replace and os.path.lexists(target) and not target.is_dir():
+            check_target(target)
+            if not replace and os.path.lexists(target):
                 raise FileThereError("")
             wanted = ExportRequest(scope, form, target, replace)
             return target, write_export(repository, access, wanted, progress)
@@ -140,7 +141,9 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
         def failed(error: BifrostError) -> None:
             if isinstance(error, FileThereError):
                 self._ask_to_replace(name, target)
-            elif isinstance(error, AccessDeniedError | ExportError):
+            elif getattr(error, "field", "") == "file" or isinstance(
+                error, AccessDeniedError | ExportError
+            ):
                 self._point_at("file", error.message)
             else:
                 self.say(f"Not exported. {error.message}", "error")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -41,6 +41,15 @@ _HERE, _MISSING = "only those here", "add missing ones"
 _MOST = 200
 
 
+class _Problems(VerticalScroll):
+    """What is wrong with a file, to be scrolled through."""
+
+    def scroll_to(self, x: float | None = None, y: float | None = None, **options: Any) -> None:
+        # At once: every step of an animation would go over the wire.
+        options["animate"] = False
+        super().scroll_to(x, y, **options)
+
+
 class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
     """A dialog that reads a file; the preview of what it would do comes after it."""
 
@@ -76,7 +85,7 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
             yield TextBlock(hang=LABEL_WIDTH, id="note")
             yield WorkLine()
             yield Status()
-            with VerticalScroll(id="problems"):
+            with _Problems(id="problems"):
                 yield TextBlock(id="list", hang=2)
         yield KeyBar()
 
