@@ -14,7 +14,7 @@ from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, PlanLine
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
-from bifrost_tui.tui.import_cells import arranged
+from bifrost_tui.tui.import_cells import arranged, searched
 
 if TYPE_CHECKING:
     from bifrost_tui.store.importing_plan import ImportPlan
@@ -93,6 +93,8 @@ class Prepared:
     plan: ImportPlan
     rows: Sequence[PlanLine]
     """The lines of the preview."""
+    texts: Sequence[str]
+    """What a filter looks for words in, a line each."""
 
 
 def prepare(
@@ -222,7 +224,8 @@ def plan(
         form=read.form,
         progress=progress,
     )
-    return Prepared(request, read, found, arranged(found))
+    rows = arranged(found)
+    return Prepared(request, read, found, rows, [searched(line) for line in rows])
 
 
 def plan_again(
