@@ -7,12 +7,15 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
+from shutil import copyfileobj
 from tempfile import mkstemp
 
 from bifrost_tui.display import visible
 from bifrost_tui.errors import BifrostError
 
 _BUFFERED = 256 * 1024
+_HANDLES = Path("/proc/self/fd")
 
 
 class ExportError(BifrostError):
@@ -55,16 +58,63 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[Callable[[bytes], Non
     check_target(target)
     if os.path.lexists(target) and not replace:
         raise FileThereError(f"There is a file {name} already.")
-    handle, temporary = _temporary(target)
+    handle, temporary = _opened(target)
     try:
         with os.fdopen(handle, "wb") as file:
             buffered = Buffered(_putting(file.write, name))
             yield buffered.write
             buffered.flush()
-            problem = failed(file.flush) or failed(lambda: os.fsync(file.fileno()))
-        problem = problem or failed(lambda: _rename(temporary, target, replace=replace))
+            problem = failed(file.flush) or failed(lambda: os.fsync(handle))
+            if not temporary:
+                problem = problem or failed(lambda: _publish(handle, target, replace=replace))
+        if temporary:
+            problem = problem or failed(lambda: _rename(temporary, target, replace=replace))
+        problem = problem or failed(lambda: _sync(target.parent))
         if problem:
             raise ExportError(f"The file {name} could not be written: {problem}.")
+    finally:
+        if temporary:
+            with suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _opened(target: Path) -> tuple[int, str]:
+    """Open an empty file in the folder of another one, for its owner alone; give its name.
+
+    It has none where the system can do without: then nothing is left of it, whatever happens.
+    """
+    why = ""
+    nameless: int | None = getattr(os, "O_TMPFILE", None)
+    if nameless is not None and _HANDLES.is_dir():
+        with suppress(OSError, ValueError):
+            return os.open(target.parent, nameless | os.O_RDWR | os.O_CLOEXEC, 0o600), ""
+    try:
+        return mkstemp(prefix=_prefix(target), dir=target.parent)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    except ValueError:
+        why = "It has no such name"
+    raise ExportError(f"The file {visible(target.name)} cannot be made: {why}.")
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:60]}."
+
+
+def _publish(handle: int, target: Path, *, replace: bool) -> None:
+    """Give a file that has no name yet its name."""
+    try:
+        if not replace:
+            # Refuses, where a file of that name has come meanwhile.
+            _link(handle, target)
+            return
+        temporary = str(target.with_name(f"{_prefix(target)}{token_hex(8)}"))
+        _link(handle, temporary)
+    except PermissionError:
+        # No links here.
+        temporary = _copied(handle, target)
+    try:
+        _rename(temporary, target, replace=replace)
     finally:
         with suppress(OSError):
             Path(temporary).unlink()
@@ -88,16 +138,24 @@ def check_target(target: Path) -> None:
         raise ExportError(f"{visible(target.name)} is no plain file. Give another name.")
 
 
-def _temporary(target: Path) -> tuple[int, str]:
-    """Make an empty file beside another one, readable for its owner alone."""
-    why = ""
+def _link(handle: int, path: str | Path) -> None:
+    # Python follows the link that stands for the handle only where a folder is given too.
+    os.link(_HANDLES / str(handle), path, src_dir_fd=handle, follow_symlinks=True)
+
+
+def _copied(handle: int, target: Path) -> str:
+    """Copy a file that has no name into one that has; return that."""
+    other, temporary = mkstemp(prefix=_prefix(target), dir=target.parent)
     try:
-        return mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-    except ValueError:
-        why = "It has no such name"
-    raise ExportError(f"The file {visible(target.name)} cannot be made: {why}.")
+        os.lseek(handle, 0, os.SEEK_SET)
+        with os.fdopen(os.dup(handle), "rb") as source, os.fdopen(other, "wb") as copy:
+            copyfileobj(source, copy, _BUFFERED)
+            copy.flush()
+            os.fsync(copy.fileno())
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+    return temporary
 
 
 def _putting(write: Callable[[bytes], object], name: str) -> Callable[[bytes], None]:
@@ -127,8 +185,11 @@ def _rename(temporary: str, target: Path, *, replace: bool) -> None:
         except PermissionError:
             # No links on this kind of disk.
             Path(temporary).rename(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -68,7 +68,7 @@ def repository(
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A PostgreSQL server of this session; mark its tests ``xdist_group("postgres")`` to share it."""
+    """A PostgreSQL server; tests marked ``xdist_group("postgres")`` share one."""
     try:
         with running_server() as server:
             yield server

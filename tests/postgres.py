@@ -162,10 +162,10 @@ def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Ser
     data = folder / "data"
     # Without the environment of the tests: neither passwords nor settings of psql's.
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
-    run: dict[str, Any] = {"env": environment, "cwd": folder, "text": True, **as_whom}
+    run: dict[str, Any] = {"env": environment, "cwd": folder, "errors": "replace", **as_whom}
+    how = f"-U {OWNER} -A trust -E UTF8 --locale=C --no-sync --no-instructions"
     subprocess.run(
-        [found / "initdb", "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C"]
-        + ["--no-sync", "--no-instructions"],
+        [str(found / "initdb"), "-D", str(data), *how.split()],
         check=True,
         stdout=subprocess.DEVNULL,
         timeout=60,
@@ -179,7 +179,7 @@ def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Ser
         "port": str(port),
     }
     process = subprocess.Popen(
-        [found / "postgres", "-D", data]
+        [str(found / "postgres"), "-D", str(data)]
         + [part for name, value in settings.items() for part in ("-c", f"{name}={value}")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from bifrost_tui.cli.base import COMPLETION_VARIABLE
 from bifrost_tui.cli.session import Session, opened
@@ -41,6 +42,13 @@ def complete_organization(
         ][:_OFFERED]
 
     return _offered(ctx, names)
+
+
+def complete_file(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Leave it to the shell, which knows the files."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def complete_key(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

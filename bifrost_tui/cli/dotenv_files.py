@@ -18,7 +18,7 @@ from bifrost_tui.display import counted, visible_lines
 from bifrost_tui.errors import TransferError
 
 if TYPE_CHECKING:
-    from bifrost_tui.cli.export import Wanted
+    from bifrost_tui.cli.export_wanted import Wanted
     from bifrost_tui.cli.sources import Given
     from bifrost_tui.store.exporting import Export
     from bifrost_tui.store.incoming import IncomingScope

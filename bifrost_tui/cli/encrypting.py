@@ -14,7 +14,7 @@ from bifrost_tui.display import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bifrost_tui.cli.export import Wanted
+    from bifrost_tui.cli.export_wanted import Wanted
     from bifrost_tui.transfer.sealing import BundleLock
 
 
@@ -73,7 +73,7 @@ def export_encrypted(wanted: Wanted) -> None:
         lock = _lock(options)
         with progress("Exporting") as step:
             made = write_sealed(session.repository, session.access, scopes, lock, put, step)
-    from bifrost_tui.cli.export import tell_exported
+    from bifrost_tui.cli.export_wanted import tell_exported
 
     tell_exported(made.configs, made.scopes, made.left_out)
     say(

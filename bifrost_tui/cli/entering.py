@@ -57,12 +57,12 @@ def _piped() -> bytes:
     if sys.stdin is None:
         return b""
     data = sys.stdin.buffer.read(VALUE_LIMIT + 1)
-    if _hung_up():
+    if hung_up():
         raise TerminalError("The connection ended before the value did. Nothing was saved.")
     return data
 
 
-def _hung_up() -> bool:
+def hung_up() -> bool:
     """Tell whether standard input has ended because an SSH client is gone.
 
     That looks like the end of the value, of which half may have come. But with the client goes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
@@ -12,37 +11,10 @@ from bifrost_tui.cli.base import Command
 from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.dotenv_files import export_dotenv
 from bifrost_tui.cli.encrypting import check_options, sealing_options
-from bifrost_tui.cli.exporting import host_file, progress, written
-from bifrost_tui.cli.output import emit_text, say
-from bifrost_tui.cli.session import Session, opened
-from bifrost_tui.display import counted
-
-if TYPE_CHECKING:
-    from bifrost_tui.store.exporting import Export
-    from bifrost_tui.store.views import Scope
-
-Put = Callable[[bytes], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be exported, and where to."""
-
-    file: str
-    force: bool
-    organizations: Sequence[str]
-    is_global: bool
-    options: Mapping[str, Any]
-    """The options that belong to single forms, by name."""
-
-    def scopes(self, session: Session) -> list[Scope] | None:
-        """Return the scopes that were named; ``None`` where none was."""
-        from bifrost_tui.store.views import GLOBAL_SCOPE
-
-        find = session.repository.organizations.find
-        found = [GLOBAL_SCOPE] if self.is_global else []
-        found += [find(session.access, name) for name in self.organizations]
-        return found or None
+from bifrost_tui.cli.export_wanted import Wanted, export_as
+from bifrost_tui.cli.options import file_argument
+from bifrost_tui.cli.output import emit_text
+from bifrost_tui.cli.platform_export import check_platform, platform_option
 
 
 def _portable(wanted: Wanted) -> None:
@@ -60,44 +32,19 @@ def _encrypted(wanted: Wanted) -> None:
     export_encrypted(wanted)
 
 
+def _platform(wanted: Wanted) -> None:
+    from bifrost_tui.cli.platform_export import export_platform
+
+    export_platform(wanted)
+
+
 FORMS: Mapping[str, Callable[[Wanted], None]] = {
     "portable": _portable,
     "encrypted": _encrypted,
     "dotenv": export_dotenv,
+    "platform": _platform,
 }
 """What makes each form of file, by the flag that asks for it."""
-
-
-def export_as(wanted: Wanted, form: str, write: Callable[[Export, Put], object]) -> None:
-    """Export what is wanted by a function that writes it; say what there was.
-
-    ``form`` is its name in the log.
-    """
-    target = host_file(wanted.file, "export")
-    with (
-        written(target, force=wanted.force) as put,
-        opened() as session,
-        progress("Exporting") as step,
-    ):
-
-        def consume(export: Export) -> tuple[int, int, tuple[str, ...]]:
-            write(export, put)
-            return export.total, len(export.scopes), export.left_out
-
-        total, scopes, left_out = session.repository.exports.portable(
-            session.access, wanted.scopes(session), consume, form=form, progress=step
-        )
-    tell_exported(total, scopes, left_out)
-
-
-def tell_exported(total: int, scopes: int, left_out: Sequence[str]) -> None:
-    """Say what was exported, and what was not."""
-    say(f"{counted(total, 'config')} of {counted(scopes, 'scope')} exported.")
-    if left_out:
-        say(
-            f"{counted(len(left_out), 'archived organization')} left out:"
-            f" {', '.join(left_out)}. Restore one to export it."
-        )
 
 
 def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
@@ -116,29 +63,32 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
     "bifrost-tui export --portable all.yaml\n"
     "bifrost-tui export --portable - --global | jq '.global[].key'\n"
     "bifrost-tui export --encrypted all.age\n"
-    "bifrost-tui export --dotenv .env --org Acme",
+    "bifrost-tui export --dotenv .env --org Acme\n"
+    "bifrost-tui export --platform configs.json --platform-key-file platform.key",
 )
-@click.argument("file", metavar="FILE")
+@file_argument
 @click.option(
     "--portable",
-    "form",
-    flag_value="portable",
+    is_flag=True,
     help="Everything but the values of secrets; JSON, or YAML where FILE ends in .yaml or .yml.",
 )
 @click.option(
     "--encrypted",
-    "form",
-    flag_value="encrypted",
+    is_flag=True,
     help="Everything, values of secrets too, encrypted with age: under a passphrase that is asked"
     " for, or to public keys. For owners.",
 )
 @click.option(
     "--dotenv",
-    "form",
-    flag_value="dotenv",
+    is_flag=True,
     help="What one organization gets, as a .env file; secrets are in it as comments, empty.",
 )
 @click.option("--own", is_flag=True, help="With --dotenv: only its own configs, none inherited.")
+@click.option(
+    "--platform",
+    is_flag=True,
+    help="What a Bifrost platform imports, secrets encrypted under its key. For owners.",
+)
 @click.option(
     "--org",
     "organizations",
@@ -149,9 +99,13 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 )
 @click.option("--global", "is_global", is_flag=True, help="The scope that all inherit.")
 @click.option(
-    "--format", "notation", type=click.Choice(("json", "yaml")), help="Whatever FILE ends in."
+    "--format",
+    "notation",
+    type=click.Choice(("json", "yaml")),
+    help="With --portable: write this, whatever FILE ends in.",
 )
 @sealing_options
+@platform_option
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--schema",
@@ -163,7 +117,6 @@ def _print_schema(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 )
 def export(
     file: str,
-    form: str | None,
     organizations: tuple[str, ...],
     is_global: bool,
     force: bool,
@@ -174,9 +127,15 @@ def export(
     Without --org and --global it is everything that you manage, archived organizations left out.
     The file is made with mode 0600, whole or not at all. Every export is an event in the log.
     """
-    if form is None:
-        raise click.UsageError(f"Say what to write: {' or '.join(f'--{name}' for name in FORMS)}.")
+    chosen = [name for name in FORMS if options.pop(name)]
+    if len(chosen) != 1:
+        *flags, last = (f"--{name}" for name in FORMS)
+        raise click.UsageError(f"Say what to write: one of {', '.join(flags)} and {last}.")
+    [form] = chosen
+    if form != "portable" and options["notation"] is not None:
+        raise click.UsageError("--format goes with --portable.")
     if form != "dotenv" and options["own"]:
         raise click.UsageError("--own goes with --dotenv. A bundle never has what is inherited.")
     check_options(form, options)
+    check_platform(form, options)
     FORMS[form](Wanted(file, force, organizations, is_global, options))

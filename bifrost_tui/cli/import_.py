@@ -12,8 +12,9 @@ from bifrost_tui.cli.base import FAILED, Command
 from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.exporting import progress
 from bifrost_tui.cli.importing import emit_preview, emit_result, tell_imported, tell_sums
-from bifrost_tui.cli.options import json_option
+from bifrost_tui.cli.options import file_argument, json_option
 from bifrost_tui.cli.output import complain, say
+from bifrost_tui.cli.platform_import import platform_options
 from bifrost_tui.cli.session import Session, opened
 from bifrost_tui.cli.sources import Given, Source, read_source
 from bifrost_tui.display import counted, shorten, visible
@@ -35,9 +36,10 @@ _NAMED = 8
     "bifrost-tui import all.yaml --from Acme --on-conflict keep --yes\n"
     "bifrost-tui import .env --org Acme --secret '*KEY*' --secret '*TOKEN*'\n"
     "ssh old-host bifrost-tui export --portable - | bifrost-tui import - --create-orgs --yes\n"
-    "bifrost-tui import all.age --create-orgs",
+    "bifrost-tui import all.age --create-orgs\n"
+    "bifrost-tui import bifrost+postgresql://bifrost@db/bifrost --source-key-file platform.key",
 )
-@click.argument("file", metavar="FILE")
+@file_argument
 @click.option(
     "--org",
     "organization",
@@ -87,6 +89,7 @@ _NAMED = 8
     metavar="FILE",
     help="The secret key of an encrypted bundle: of age, or of OpenSSH without a passphrase.",
 )
+@platform_options
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be done; ends with 1 if it cannot be."
 )
@@ -124,6 +127,7 @@ def import_(
             )
         work = _Import(ask, on_conflict, replace_secrets, dry_run, yes, as_json)
         try:
+            options["named"] = organization is not None
             directs = is_global or organization is not None
             asks = None if yes or as_json else ask
             source = read_source(Given(file, options, directs, asks, only_shown=dry_run))
@@ -259,14 +263,15 @@ class _Import:
 
         if not plan.differing or self._on_conflict is not None:
             return self._on_conflict
+        differ = "1 config differs" if plan.differing == 1 else f"{plan.differing:,} configs differ"
         if self._ask is None or self._as_json:
             raise TransferError(
-                f"{counted(plan.differing, 'config')} differ. Say --on-conflict overwrite to take"
+                f"{differ}. Say --on-conflict overwrite to take"
                 " what the file has, or --on-conflict keep."
             )
         words = {"o": OnConflict.OVERWRITE, "k": OnConflict.KEEP}
         words |= {choice.value: choice for choice in OnConflict}
-        asked = f"{counted(plan.differing, 'config')} differ: overwrite, keep or stop? [o/k/S] "
+        asked = f"{differ}: overwrite, keep or stop? [o/k/S] "
         return words.get(self._ask(asked).strip().lower())
 
     def _apply(self, session: Session, plan: ImportPlan) -> Imported:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import groupby
+from itertools import groupby, islice
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from bifrost_tui.cli.output import emit, emit_table, json_text, say
-from bifrost_tui.display import counted
+from bifrost_tui.cli.output import emit, emit_table, emit_text, json_text, say
+from bifrost_tui.display import counted, visible
+from bifrost_tui.store.incoming import Verdict
 
 if TYPE_CHECKING:
     from bifrost_tui.store.importing_plan import ImportPlan
@@ -18,65 +19,86 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """So many configs of one scope that become the same are listed."""
+_ROWS = 200
+"""So many configs are listed in all."""
+_REASONS = 50
+"""So many reasons against an import are told."""
 _BUFFERED = 64 * 1024
 
 
 def emit_preview(plan: ImportPlan) -> None:
     """List what would become of each config, but those that stay as they are."""
-    rows = list(_rows(plan.lines))
+    rows, cut = _rows(plan.lines)
     if rows:
-        emit_table(("ORGANIZATION", "KEY", "TYPE", "WOULD BE", "WHAT", "WHERE"), rows)
+        emit_table(("ORGANIZATION", "KEY", "TYPE", "WHAT", "DIFFERENT", "NOTE", "PLACE"), rows)
+    reasons = [] if plan.possible else list(islice(plan.reasons(), _REASONS + 1))
+    if reasons:
+        more = len(reasons) > _REASONS
+        told = "".join(f"  {visible(reason)}\n" for reason in reasons[:_REASONS])
+        emit_text(f"Refused:\n{told}{'  ...' + chr(10) if more else ''}")
+    if cut or len(reasons) > _REASONS:
+        say("Not everything is listed; --dry-run --json lists all.")
 
 
-def _rows(lines: Iterable[PlanLine]) -> Iterator[tuple[str, ...]]:
+def _rows(lines: Iterable[PlanLine]) -> tuple[list[tuple[str, ...]], bool]:
+    """Return the rows of a preview, and whether some were left out of it."""
+    rows: list[tuple[str, ...]] = []
+    cut = False
     for organization, group in groupby(lines, key=lambda line: line.organization):
         name = organization or "Global"
         seen: Counter[str] = Counter()
+        listed: Counter[str] = Counter()
         for line in group:
-            word = _word(line)
-            if line.verdict.value == "same":
+            verdict = line.verdict.value
+            if verdict in ("same", "refused"):
                 continue
+            word = _WORDS.get(verdict, verdict)
+            word += ", needs a value" if verdict == "new" and line.needs_value else ""
             seen[word] += 1
-            if seen[word] <= _SHOWN:
-                what = line.why or ", ".join(line.fields)
-                yield name, line.key, line.type.value, word, what, line.place
-        for word, count in seen.items():
-            if count > _SHOWN:
-                yield name, f"... {count - _SHOWN:,} more", "", word, "", ""
+            if seen[word] <= (_SHOWN if len(rows) < _ROWS else 0):
+                fields = ", ".join(line.fields)
+                rows.append((name, line.key, line.type.value, word, fields, line.why, line.place))
+                listed[word] += 1
+        for word, count in (seen - listed).items():
+            cut = True
+            rows.append((name, f"... {count:,} more", "", word, "", "", ""))
+    return rows, cut
 
 
-def _word(line: PlanLine) -> str:
-    verdict = line.verdict.value
-    if verdict == "filled":
-        return "given its value"
-    if verdict == "other value":
-        return "kept: another value"
-    return f"{verdict}, needs a value" if line.needs_value and verdict == "new" else verdict
+_WORDS = {"filled": "gets its value", "other value": "has another value"}
 
 
 def tell_sums(plan: ImportPlan, *, replace_secrets: bool) -> None:
-    """Say how many configs there are of each kind, and what stands against the import."""
-    from bifrost_tui.store.incoming import Verdict
-
-    for problem in plan.problems:
-        say(problem)
+    """Say how many configs there are of each kind."""
     if plan.new_organizations:
         count = len(plan.new_organizations)
         shown = ", ".join(plan.new_organizations[:_SHOWN])
         more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
-        say(f"{counted(count, 'organization')} would be added: {shown}{more}.")
-    counts = plan.counts
-    parts = [f"{counts[verdict]:,} {verdict.value}" for verdict in Verdict if counts[verdict]]
-    say(f"{counted(len(plan.lines), 'config')}: {', '.join(parts)}." if parts else "No configs.")
-    if plan.need_value:
-        say(f"{counted(plan.need_value, 'secret')} would need a value.")
-    if plan.other_values:
-        say(
-            f"{counted(plan.other_values, 'secret')} here with another value would"
-            f" {'be given that of the file' if replace_secrets else 'keep it'}."
-        )
-    if any(len(row) and row[1].startswith("... ") for row in _rows(plan.lines)):
-        say("Not all are listed: --dry-run --json lists them.")
+        say(f"{counted(count, 'new organization')}: {shown}{more}.")
+    parts = [
+        f"{count:,} {(one if count == 1 else many)}"
+        for verdict, (one, many) in _SUMS.items()
+        if (count := plan.counts[verdict])
+    ]
+    say(f"{counted(len(plan.lines), 'config')}{': ' if parts else ''}{', '.join(parts)}.")
+    if plan.need_value and plan.possible:
+        one = plan.need_value == 1
+        say(f"{counted(plan.need_value, 'secret')} will need a value{'' if one else ' each'}.")
+    if plan.other_values and plan.possible:
+        verb = "gets the file's" if replace_secrets else "keeps it"
+        if plan.other_values > 1:
+            verb = "get the file's" if replace_secrets else "keep theirs"
+        say(f"{counted(plan.other_values, 'secret')} here with another value {verb}.")
+
+
+_SUMS = {
+    Verdict.NEW: ("new", "new"),
+    Verdict.SAME: ("same", "same"),
+    Verdict.FILLED: ("gets its value", "get their value"),
+    Verdict.DIFFERS: ("differs", "differ"),
+    Verdict.OTHER_VALUE: ("has another value", "have another value"),
+    Verdict.REFUSED: ("refused", "refused"),
+}
 
 
 def tell_imported(done: Imported, plan: ImportPlan) -> None:

@@ -23,7 +23,7 @@ from bifrost_tui.cli.base import (
 )
 from bifrost_tui.cli.completing import complete_organization
 from bifrost_tui.cli.output import complain, say
-from bifrost_tui.errors import BifrostError
+from bifrost_tui.errors import BifrostError, TransferError
 from bifrost_tui.origin import lock_down, named_over_ssh
 from bifrost_tui.settings import THEMES
 
@@ -77,6 +77,10 @@ class Program(LazyGroup):
             return FAILED
         except BifrostError as error:
             complain(error.message)
+            if isinstance(error, TransferError):
+                # The message has said the first.
+                for problem in error.problems[1:]:
+                    say(problem)
             return FAILED
         return code if isinstance(code, int) else 0
 

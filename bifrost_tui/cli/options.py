@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bifrost_tui.cli.completing import complete_key, complete_organization
+from bifrost_tui.cli.completing import complete_file, complete_key, complete_organization
 from bifrost_tui.cli.session import Target
 
 _organization = click.option(
@@ -56,6 +56,9 @@ def for_target_or_all(command: Callable[..., Any]) -> Callable[..., Any]:
 
 key_argument = click.argument("key", metavar="KEY", shell_complete=complete_key)
 """The key of a config, completed within the scope that was named before it."""
+
+file_argument = click.argument("file", metavar="FILE", shell_complete=complete_file)
+"""A file of the host, or - for standard input or output; the shell completes it."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON instead of text; times are in UTC."

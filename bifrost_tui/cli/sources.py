@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from bifrost_tui.cli import dotenv_files
 from bifrost_tui.cli.asking import Ask
+from bifrost_tui.cli.entering import hung_up
 from bifrost_tui.cli.exporting import host_file, progress
 from bifrost_tui.cli.session import this_origin
-from bifrost_tui.errors import TransferError
+from bifrost_tui.errors import TerminalError, TransferError
 
 if TYPE_CHECKING:
     from bifrost_tui.store.incoming import IncomingScope
@@ -74,6 +75,30 @@ def _sealed(data: bytes, given: Given) -> Source:
     return Source("encrypted", "encrypted bundle", scopes)
 
 
+def _platform(data: bytes, given: Given) -> Source:
+    from bifrost_tui.cli.platform_import import read_export
+
+    return Source("platform", "platform's export", read_export(data, given))
+
+
+def _is_platform(data: bytes, given: Given) -> bool:
+    from bifrost_tui.cli.platform_import import named_options
+    from bifrost_tui.transfer.platform import is_platform_export
+
+    found = is_platform_export(data)
+    if not found and (names := named_options(given.options)):
+        raise TransferError(
+            f"The file is no export of a Bifrost platform. Leave out {' and '.join(names)}."
+        )
+    return found
+
+
+def _database(given: Given) -> Source:
+    from bifrost_tui.cli.platform_import import read_database
+
+    return Source("platform", "platform's database", read_database(given))
+
+
 def _is_sealed(data: bytes, given: Given) -> bool:
     from bifrost_tui.transfer.sealed import is_sealed
 
@@ -86,8 +111,12 @@ def _is_sealed(data: bytes, given: Given) -> bool:
     return found
 
 
+_DATABASES = ("bifrost+postgresql:", "bifrost+postgres:")
+"""How the URL of a platform's database begins."""
+
 _READERS: tuple[tuple[Callable[[bytes, Given], bool], Callable[[bytes, Given], Source]], ...] = (
     (_is_sealed, _sealed),
+    (_is_platform, _platform),
     (lambda _data, given: dotenv_files.is_dotenv(given), _dotenv),
     (lambda _data, _given: True, _portable),
 )
@@ -106,9 +135,13 @@ def read_source(given: Given) -> Source:
 
     if not dotenv_files.is_dotenv(given):
         dotenv_files.refuse_options(given)
+    if given.file.lower().startswith(_DATABASES):
+        return _database(given)
     path = host_file(given.file, "import")
     if path is None:
         data = read_standard_input()
+        if hung_up():
+            raise TerminalError("The connection ended before the file did. Nothing was imported.")
     else:
         data = read_file(path, follow=not this_origin().confined)
     return next(read for fits, read in _READERS if fits(data, given))(data, given)

@@ -17,7 +17,7 @@ from bifrost_tui.crypto.reading import open_sealed
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
 from bifrost_tui.store.access import EVERYWHERE, Role, role_in
-from bifrost_tui.store.audit import EXPORT, FAILED, Event
+from bifrost_tui.store.audit import EXPORT, EXPORT_CONFIGS, FAILED, Event
 from bifrost_tui.store.config_lists import type_of
 from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.exporting import ExportedScope
@@ -39,27 +39,28 @@ FORM = "encrypted"
 _AT_ONCE = 1000
 _ROWS = (
     select(
-        config.c.id,
         config.c.key,
         config.c.type,
         config.c.value,
-        config.c.secret,
-        config.c.secret_version,
-        config.c.key_id,
-        config.c.hint,
         config.c.refers_to,
         config.c.integration,
         config.c.description,
         config.c.rotate_every_days,
+        config.c.secret,
+        config.c.hint,
+        config.c.id,
+        config.c.secret_version,
+        config.c.key_id,
     )
     .where(config.c.scope_id == bindparam("scope"))
     .order_by(config.c.key)
     .execution_options(yield_per=_AT_ONCE)
 )
+_TYPES = {kind.value: kind for kind in ConfigType}
 _COUNTS = select(scope_summary.c.scope_id, scope_summary.c.configs)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class OpenedConfig:
     """A config with its value, on its way into a cipher."""
 
@@ -183,7 +184,7 @@ def check_owner(
 def _about(scopes: Sequence[Scope] | None, form: str) -> Event:
     """Return what a refusal is told of."""
     only = scopes[0] if scopes is not None and len(scopes) == 1 else None
-    return Event("config.export", only, details={"form": form})
+    return Event(EXPORT_CONFIGS, only, details={"form": form})
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class _Walk:
         self.unreadable: list[_Unreadable] = []
 
     def begin(self, scopes: Sequence[Scope], left_out: tuple[str, ...]) -> Opened:
-        found = dict(self._connection.execute(_COUNTS).all())
+        found = {row[0]: row[1] for row in self._connection.execute(_COUNTS)}
         counts = tuple(ExportedScope(scope, found.get(scope.id, 0)) for scope in scopes)
         total = sum(one.count for one in counts)
         return Opened(counts, left_out, total, _read=self._rows)
@@ -237,7 +238,7 @@ class _Walk:
             opened.done += len(rows)
             if self._progress is not None:
                 self._progress(opened.done, max(opened.total, opened.done))
-        told = Event("config.export", scope, details={**self._facts, "count": count})
+        told = Event(EXPORT_CONFIGS, scope, details={**self._facts, "count": count})
         self._context.chain.append(self._connection, self._access, told)
 
     def _batch(
@@ -246,24 +247,26 @@ class _Walk:
         batch: list[OpenedConfig] = []
         events: list[Event] = []
         for row in rows:
-            kind, secret = type_of(row), None
-            empty = kind is ConfigType.SECRET and row.secret is None
-            if row.secret is not None:
+            key, stored, value, refers_to, integration, description, days, token, hint, *_ = row
+            kind = _TYPES.get(stored) or type_of(row)
+            secret = None
+            if token is not None:
                 if (secret := self._open(scope, row)) is None:
                     continue
-                events.append(Event(EXPORT, scope, row.key))
-            opened.secrets += secret is not None
+                events.append(Event(EXPORT, scope, key))
+                opened.secrets += 1
+            empty = token is None and kind is ConfigType.SECRET
             opened.empty += empty
             batch.append(
                 OpenedConfig(
-                    row.key,
+                    key,
                     kind,
-                    row.value,
-                    row.refers_to,
-                    row.integration,
-                    row.description,
-                    row.rotate_every_days,
-                    row.hint is not None,
+                    value,
+                    refers_to,
+                    integration,
+                    description,
+                    days,
+                    hint is not None,
                     empty,
                     secret,
                 )

@@ -49,6 +49,8 @@ HANDOVER = "secret.handover"
 EXPORT = "secret.export"
 """It went into an encrypted bundle, for whoever can open that."""
 READS = (READ, INJECT, EXPORT)
+EXPORT_CONFIGS = "config.export"
+"""Configs of a scope went into a file: secrets without their values, or each told by itself."""
 CHANGES = (
     *("config.add", "config.edit", "config.rotate", "config.delete", "config.import"),
     *("secret.unreadable", "secret.readable"),

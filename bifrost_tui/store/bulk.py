@@ -21,16 +21,14 @@ from bifrost_tui.store.bulk_rows import (
     Row,
     add_organization,
     counts_of,
-    give_value,
+    fill_row,
     insert_rows,
     manage_all,
     new_row,
-    seal_row,
     with_ids,
 )
 from bifrost_tui.store.context import StoreContext, open_for_changes
 from bifrost_tui.store.drafts import checked_draft
-from bifrost_tui.store.entered import entered_bytes
 from bifrost_tui.store.organizations import (
     checked_name,
     count_change,
@@ -142,7 +140,5 @@ def _row(context: StoreContext, scope: Scope, given: BulkConfig, now: datetime, 
     at = given.at or now
     row = new_row(context.ids(), scope, checked, at, given.by or actor)
     if checked.secret is not None:
-        value = entered_bytes(checked.secret)
-        give_value(row, context.root.fingerprint(value), at)
-        seal_row(context, row, value)
+        fill_row(context, row, checked.secret, at)
     return row

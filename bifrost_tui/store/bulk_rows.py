@@ -17,6 +17,7 @@ from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.drafts import CheckedDraft
+from bifrost_tui.store.entered import EnteredSecret, entered_bytes
 from bifrost_tui.store.organizations import Organizations, start_summary
 from bifrost_tui.store.places import UNFILLED, hint_context, seal_context, sealed_hint
 from bifrost_tui.store.quick import Quick
@@ -136,6 +137,13 @@ def schedule(row: Row) -> None:
     row["due_at"] = changed + timedelta(days=period) if changed and period else None
 
 
+def fill_row(context: StoreContext, row: Row, secret: EnteredSecret, at: datetime) -> None:
+    """Let a secret have got a value that was entered, and put it into its row, encrypted."""
+    value = entered_bytes(secret)
+    give_value(row, context.root.fingerprint(value), at)
+    seal_row(context, row, value)
+
+
 def seal_row(context: StoreContext, row: Row, value: bytes) -> None:
     """Put a secret's value into its row, encrypted, and its partial mask where one is asked for."""
     place = seal_context(row["scope_id"], row["id"], row["secret_version"])
@@ -176,7 +184,7 @@ def insert_rows(
     # Raised outside the handler: the driver's error may quote the rows.
     if problem is None:
         return {row["fingerprint"] for row in rows if row.get("fingerprint")}
-    if (key := _taken(connection, scope, rows)) is None:
+    if (key := taken_key(connection, scope, rows)) is None:
         raise context.database.explain(IntegrityError("", None, problem))
     raise AlreadyExistsError(
         f"{key} exists in {scope.name} already, or is given twice. Nothing was saved.", field="key"
@@ -187,7 +195,8 @@ def _dbapi(connection: Connection) -> Any:
     return connection.dialect.loaded_dbapi
 
 
-def _taken(connection: Connection, scope: Scope, rows: list[Row]) -> str | None:
+def taken_key(connection: Connection, scope: Scope, rows: list[Row]) -> str | None:
+    """Return the first key of some rows that is there already, or given twice."""
     keys = Counter(row["key"] for row in rows)
     known = connection.scalars(
         select(config.c.key).where(config.c.scope_id == scope.id, among(config.c.key, keys))

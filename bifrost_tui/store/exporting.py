@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from bifrost_tui.errors import AccessDeniedError
 from bifrost_tui.store.access import managed_scopes, may_manage
-from bifrost_tui.store.audit import Event
+from bifrost_tui.store.audit import EXPORT_CONFIGS, Event
 from bifrost_tui.store.config_lists import checked_type
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.importing import Progress, counting
@@ -21,8 +21,6 @@ from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
 T = TypeVar("T")
-
-ACTION = "config.export"
 
 _ROWS = Quick(
     select(
@@ -142,7 +140,9 @@ class Exports:
             found = self._wanted(connection, access, scopes)
             more = {"inherited": True} if inherited else {}
             told = [
-                Event(ACTION, each.scope, details={"count": each.count, "form": form, **more})
+                Event(
+                    EXPORT_CONFIGS, each.scope, details={"count": each.count, "form": form, **more}
+                )
                 for each in found
             ]
             context.chain.append(connection, access, *told)
@@ -158,7 +158,7 @@ class Exports:
             return consume(Export(found, left_out, connection, step))
 
         about = scopes[0] if scopes is not None and len(scopes) == 1 else None
-        event = Event(ACTION, about, details={"form": form})
+        event = Event(EXPORT_CONFIGS, about, details={"form": form})
         told = context.guard(access, event, lambda: context.database.write_rows(tell))
         return context.guard(access, event, lambda: context.database.read(read))
 

@@ -19,9 +19,9 @@ from bifrost_tui.store import equals
 from bifrost_tui.store.access import EVERYWHERE, may_manage, role_in
 from bifrost_tui.store.context import StoreContext, folded_name, open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
-from bifrost_tui.store.importing_bare import completed
 from bifrost_tui.store.importing_plan import VALUE, Planned, PlannedScope, chunks
 from bifrost_tui.store.importing_references import note_references
+from bifrost_tui.store.importing_untold import completed
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Verdict
 from bifrost_tui.store.organizations import LONGEST_NAME, checked_name
 from bifrost_tui.store.requests import Access
@@ -221,8 +221,8 @@ class Checker:
             if row is None or entry.verdict is Verdict.REFUSED:
                 continue
             entry.id, entry.version = row.id, row.version
-            if entry.bare:
-                entry.checked = completed(entry.draft, row)
+            if entry.untold:
+                entry.checked = completed(entry.draft, row, entry.untold)
                 entry.type = entry.checked.type
             checked = entry.draft
             if (row.type == ConfigType.SECRET) is not (checked.type is ConfigType.SECRET):
@@ -310,7 +310,7 @@ def _checked(incoming: IncomingConfig) -> Planned:
                 checked,
                 place,
                 empty=empty,
-                bare=incoming.bare,
+                untold=incoming.untold,
             )
     key = shorten(visible(draft.key), 255)
     return Planned(key, draft.type, Verdict.REFUSED, None, incoming.place, why=why)

@@ -8,8 +8,8 @@ from itertools import chain
 from typing import overload
 
 from bifrost_tui.store.drafts import CheckedDraft
-from bifrost_tui.store.entered import entered_bytes
-from bifrost_tui.store.incoming import OnConflict, PlanLine, Verdict
+from bifrost_tui.store.entered import EnteredSecret, entered_bytes
+from bifrost_tui.store.incoming import OnConflict, PlanLine, Untold, Verdict
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
@@ -24,7 +24,6 @@ class Planned:
     """One config of a plan: its checked draft, and what of the database was planned upon."""
 
     __slots__ = (
-        "bare",
         "checked",
         "empty",
         "fields",
@@ -32,6 +31,7 @@ class Planned:
         "key",
         "place",
         "type",
+        "untold",
         "verdict",
         "version",
         "why",
@@ -47,7 +47,7 @@ class Planned:
         *,
         why: str = "",
         empty: bool = False,
-        bare: bool = False,
+        untold: frozenset[Untold] = frozenset(),
     ) -> None:
         self.key = key
         self.type = type
@@ -57,8 +57,8 @@ class Planned:
         self.why = why
         self.empty = empty
         """Whether it will be a secret that needs a value."""
-        self.bare = bare
-        """Whether no more than its value came."""
+        self.untold = untold
+        """What the file could not tell of it."""
         self.id = ""
         self.version = 0
         """The id and the version of the config that is here; none of a new one."""
@@ -75,12 +75,17 @@ class Planned:
         return self.checked
 
     @property
-    def value(self) -> bytes:
-        """The value that came with a secret; for this package alone, never for a caller of it."""
+    def secret(self) -> EnteredSecret:
+        """The value that came with a secret, as it was entered."""
         secret = self.draft.secret
         if secret is None:
             raise ValueError("no value came with it")
-        return entered_bytes(secret)
+        return secret
+
+    @property
+    def value(self) -> bytes:
+        """The value that came with a secret; for this package alone, never for a caller of it."""
+        return entered_bytes(self.secret)
 
     @property
     def asks(self) -> bool:

@@ -17,21 +17,22 @@ from bifrost_tui.store.audit import Event
 from bifrost_tui.store.bulk_rows import (
     Row,
     add_organization,
-    give_value,
+    fill_row,
     given_columns,
     insert_rows,
     manage_all,
     new_row,
     schedule,
-    seal_row,
+    taken_key,
 )
 from bifrost_tui.store.config_rows import facts
 from bifrost_tui.store.context import StoreContext, open_for_changes
 from bifrost_tui.store.importing_check import known
-from bifrost_tui.store.importing_plan import ImportPlan, Planned, PlannedScope, chunks
+from bifrost_tui.store.importing_plan import AT_ONCE, ImportPlan, Planned, PlannedScope, chunks
 from bifrost_tui.store.incoming import Imported, Verdict
 from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.places import UNFILLED
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config
 from bifrost_tui.store.values import ConfigType
@@ -44,16 +45,21 @@ _CHANGED = (
     *("integration", "description", "rotate_every_days", "secret_changed_at", "due_at"),
     *("unreadable_at", "equal_group", "updated_at", "updated_by", "version"),
 )
-_CHANGE = (
-    update(config)
-    .where(config.c.id == bindparam("its_id"))
-    .values({config.c[name]: bindparam(f"new_{name}") for name in _CHANGED})
-)
-_SEAL = (
-    update(config)
-    .where(config.c.id == bindparam("its_id"))
-    .values(secret=bindparam("new_secret"), key_id=bindparam("new_key_id"))
-)
+_SEALED = ("secret", "key_id")
+
+
+def _change_of(names: Sequence[str]) -> Quick:
+    changed: dict[Any, Any] = {config.c[name]: bindparam(f"new_{name}") for name in names}
+    return Quick(update(config).where(config.c.id == bindparam("its_id")).values(changed))
+
+
+_CHANGE = _change_of(_CHANGED)
+_SEAL = _change_of(_SEALED)
+
+
+def _named(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """Return columns by the names that they have in such a change."""
+    return [{"its_id": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,10 @@ class Choice:
         return entry.verdict is Verdict.FILLED or (
             self.replace_secrets and entry.verdict is Verdict.OTHER_VALUE
         )
+
+    def writes(self, entry: Planned) -> bool:
+        """Whether anything of an entry is written."""
+        return entry.verdict is Verdict.NEW or self.edits(entry) or self.seals(entry)
 
     def outcome(self, entry: Planned) -> str:
         """Return what becomes of an entry, as :class:`Imported` counts it."""
@@ -190,7 +200,11 @@ class Writer:
             secrets=len(secrets),
             needs_value=empty - filled,
         )
-        references.settle_written(self._connection, scope.id)
+        if written > AT_ONCE:
+            references.settle_written(self._connection, scope.id)
+            return
+        changed = [each.key for each in planned.entries if self._choice.writes(each)]
+        references.settle_few(self._connection, scope.id, changed)
 
     def _insert(self, scope: Scope, entries: Sequence[Planned], now: datetime) -> None:
         ids, actor = self._context.ids, self._access.actor
@@ -200,71 +214,60 @@ class Writer:
             checked = entry.draft
             row = new_row(ids(), scope, checked, now, actor)
             if checked.secret is not None:
-                self._seal(row, entry, now)
+                fill_row(self._context, row, checked.secret, now)
                 told.append(self._filled(scope, row))
             rows.append(row)
-        taken = None
+        taken = False
         try:
             self._fingerprints |= insert_rows(self._context, self._connection, scope, rows)
-        except AlreadyExistsError as error:
-            taken = error.message
-        if taken is not None:
-            raise _changed(f"One of the configs was added: {taken}")
+        except AlreadyExistsError:
+            taken = True
+        if taken:
+            key = taken_key(self._connection, scope, rows)
+            raise _changed(f"{key} was added to {scope.name}.")
         self._tell(*told)
 
     def _change(self, scope: Scope, pairs: Sequence[tuple[Planned, Any]], now: datetime) -> None:
-        rows, left, told = [], set(), []
+        rows: list[Row] = []
+        told: list[Event] = []
+        left: set[str] = set()
         for entry, found in pairs:
             edits, seals = self._choice.edits(entry), self._choice.seals(entry)
             if not (edits or seals):
                 continue
-            row: Row = {**found._mapping, "scope_id": scope.id, "dangling": None}
-            before = facts(row.__getitem__)
-            if edits:
-                row.update(given_columns(entry.draft))
-                mask = entry.draft.partial_mask
-                row["hint"] = (row["hint"] or UNFILLED) if mask else None
-                schedule(row)
-            if edits:
-                after = facts(row.__getitem__)
-                changed = [name for name in after if after[name] != before[name]]
-                details = {"type": row["type"], "changed": changed, "form": self._plan.form}
-                told.append(Event("config.edit", scope, entry.key, details=details))
-            if seals:
-                old = row["fingerprint"]
-                self._seal(row, entry, now)
-                if row["equal_group"] is not None:
-                    left.add(row["equal_group"])
-                    row["equal_group"] = None
-                told.append(self._filled(scope, row, old))
-            row["version"] += 1
+            row = {**found._mapping, "scope_id": scope.id, "dangling": None}
             row["updated_at"], row["updated_by"] = now, self._access.actor
+            row["version"] += 1
+            if edits:
+                told.append(self._edit(scope, row, entry))
+            if seals:
+                old, secret = row["fingerprint"], entry.secret
+                fill_row(self._context, row, secret, now)
+                self._fingerprints.add(row["fingerprint"])
+                left.update({row["equal_group"]} - {None})
+                row["equal_group"] = None
+                told.append(self._filled(scope, row, old))
             rows.append(row)
         if not rows:
             return
-        self._connection.execute(
-            _CHANGE,
-            [
-                {"its_id": row["id"], **{f"new_{name}": row[name] for name in _CHANGED}}
-                for row in rows
-            ],
-        )
-        sealed = [
-            {"its_id": row["id"], "new_secret": row["secret"], "new_key_id": row["key_id"]}
-            for row in rows
-            if "secret" in row
-        ]
-        if sealed:
-            self._connection.execute(_SEAL, sealed)
+        _CHANGE.run_many(self._connection, _named(rows, _CHANGED))
+        if sealed := [row for row in rows if "secret" in row]:
+            _SEAL.run_many(self._connection, _named(sealed, _SEALED))
         for group in sorted(left):
             equals.leave(self._connection, group)
         self._tell(*told)
 
-    def _seal(self, row: Row, entry: Planned, now: datetime) -> None:
-        value = entry.value
-        give_value(row, self._context.root.fingerprint(value), now)
-        seal_row(self._context, row, value)
-        self._fingerprints.add(row["fingerprint"])
+    def _edit(self, scope: Scope, row: Row, entry: Planned) -> Event:
+        """Take over what differs beside a secret's value; return what tells of it."""
+        before = facts(row.__getitem__)
+        row.update(given_columns(entry.draft))
+        # As with every change of a mask: nothing is shown of a value that was hidden until now.
+        row["hint"] = (row["hint"] or UNFILLED) if entry.draft.partial_mask else None
+        schedule(row)
+        after = facts(row.__getitem__)
+        changed = [name for name in after if after[name] != before[name]]
+        details = {"type": row["type"], "changed": changed, "form": self._plan.form}
+        return Event("config.edit", scope, entry.key, details=details)
 
     def _filled(self, scope: Scope, row: Row, old: str | None = None) -> Event:
         """Return what tells that a secret got the value that came with it."""

@@ -13,6 +13,16 @@ from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 
 
+class Untold(StrEnum):
+    """What some forms of files have no room for."""
+
+    TYPE = "type"
+    DESCRIPTION = "description"
+    INTEGRATION = "integration"
+    PERIOD = "rotate_every_days"
+    MASK = "partial_mask"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class IncomingConfig:
     """A config as a file gives it."""
@@ -24,9 +34,8 @@ class IncomingConfig:
     problem: str = ""
     """Why it cannot be imported, where the reader of the file found that already: a sentence that
     holds no value."""
-    bare: bool = False
-    """Whether the file gives no more than the value: one that is here keeps its description and the
-    like, and its type, where the value is one of that type."""
+    untold: frozenset[Untold] = frozenset()
+    """What this form of file cannot tell: a config that is here keeps it."""
 
     def __repr__(self) -> str:
         return f"<IncomingConfig {self.draft.key!r} {self.draft.type}>"

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Protocol
 
-from bifrost_tui.store.audit import DONE, HANDOVER, READS
+from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS
 from bifrost_tui.store.engine import Database, open_file
 
 INTERVAL = 1.0
 """Seconds between two looks: a change shows within two, on a slow machine too."""
 
-_NO_CHANGE = frozenset({*READS, HANDOVER})
+_NO_CHANGE = frozenset({*READS, HANDOVER, EXPORT_CONFIGS})
 _OF_NO_LIST = ("presence", "database", "key", "audit")
 
 _SINCE = (

@@ -132,6 +132,11 @@ _SETTLE_ONE = _SETTLED.where(config.c.id == bindparam("reference"))
 _SETTLE_GLOBAL = _SETTLED.where(
     config.c.refers_to.in_(bindparam("targets", expanding=True)),
 )
+_SETTLE_KEYS = _SETTLED.where(
+    config.c.scope_id == bindparam("scope"),
+    config.c.key.in_(bindparam("keys", expanding=True)),
+    unindexed(config.c.refers_to).is_not(None),
+)
 _SETTLE_OWN = _SETTLE_GLOBAL.where(config.c.scope_id == bindparam("scope"))
 
 
@@ -146,6 +151,12 @@ def settle(connection: Connection, scope_id: str, keys: Collection[str]) -> None
 def settle_one(connection: Connection, config_id: str) -> None:
     """Say anew why one reference dangles: it is new, or refers to another key."""
     connection.execute(_SETTLE_ONE, {"reference": config_id})
+
+
+def settle_few(connection: Connection, scope_id: str, keys: Collection[str]) -> None:
+    """Say anew why references dangle, after a few configs of a scope were written."""
+    settle(connection, scope_id, keys)
+    connection.execute(_SETTLE_KEYS, {"scope": scope_id, "keys": sorted(keys)})
 
 
 def settle_written(connection: Connection, scope_id: str) -> None:

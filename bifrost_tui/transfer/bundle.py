@@ -62,7 +62,7 @@ class Frame:
         elif visible(name) != name:
             self._problems.append(
                 f"{place}: the organization's name holds what cannot be seen in a line:"
-                f" {named(name)}"
+                f" '{named(name)}'."
             )
         elif configs is None:
             self._problems.append(f"{place}: the organization '{named(name)}' has no configs.")

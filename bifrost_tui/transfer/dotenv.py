@@ -18,7 +18,7 @@ from dotenv.parser import Error, Reader, parse_binding
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Untold
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import KEY_RULE, ConfigType, checked_key
 
@@ -31,6 +31,7 @@ PROBLEMS = 100
 
 _OTHERS = (".json", ".yaml", ".yml", ".age")
 _STEP = 1000
+_UNTOLD = frozenset(Untold)
 _NAMES = tuple(
     (name, re.compile(translate(name)))
     for name in (
@@ -42,8 +43,8 @@ _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _LOOKED_AT = 8192
 """How much of a value is looked at for signs of a secret."""
 _HARMLESS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_BLANK = re.compile(r"\s*")
-_BLANK_RUN = re.compile(rf"\s{{{BLANKS + 1}}}")
+_BEFORE = re.compile(r"\s*")
+_BLANKS = re.compile(r"\s+")
 
 # The parser's own expressions for quoted values take 130 bytes of memory a character; these find
 # the same and take none. Unknown ones are used as they are.
@@ -68,8 +69,10 @@ class _Reader(Reader):
         # Line breaks are all of one kind here.
         self.position.line += self.string.count("\n", match.start(), match.end())
         self.position.chars = match.end()
-        if regex.pattern == _UNQUOTED and _BLANK_RUN.search(match[1]):
-            raise _LongBlanksError
+        if regex.pattern == _UNQUOTED and len(match[1]) > BLANKS:
+            runs = _BLANKS.finditer(match[1])
+            if any(run.end() - run.start() > BLANKS for run in runs):
+                raise _LongBlanksError
         return match.groups()
 
 
@@ -136,7 +139,7 @@ def _entries(
             binding = parse_binding(reader)
         except _LongBlanksError:
             binding = None
-        blank = _BLANK.match(reader.string, begun)
+        blank = _BEFORE.match(reader.string, begun)
         line += reader.string.count("\n", begun, blank.end()) if blank else 0
         number += 1
         if progress is not None and not number % _STEP:
@@ -164,7 +167,7 @@ def _config(key: str, value: str, line: int, *, is_secret: bool) -> IncomingConf
             shown, problem = f"({place})", f"What stands before the = is no key. {KEY_RULE}"
     plain = None if is_secret or problem else value
     draft = ConfigDraft(shown, kind, plain, secret)
-    return IncomingConfig(draft, place, problem, bare=True)
+    return IncomingConfig(draft, place, problem, _UNTOLD)
 
 
 def _given_twice(lines: dict[str, list[int]]) -> list[str]:

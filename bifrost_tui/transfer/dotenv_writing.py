@@ -59,13 +59,15 @@ def write_dotenv(export: Export, put: Callable[[bytes], None]) -> Written:
     """
     done = Written()
     *inherited, own = (each.scope for each in export.scopes)
-    shadowing = {row.key for row in export.rows(own)} if inherited else frozenset[str]()
+    shadowing: set[str] = set()
     last: list[str] = []
-    for scope in (*inherited, own):
+    for scope in (own, *inherited):
         put(f"# {_title(scope, own)}\n".encode())
         for row in export.rows(scope):
             if scope is not own and row.key in shadowing:
                 continue
+            if inherited:
+                shadowing.add(row.key)
             about = f"# {visible(row.description)}\n" if row.description else ""
             if row.type in (ConfigType.SECRET, ConfigType.SECRET_REF):
                 done.empty += 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
+from bifrost_tui.store.values import ConfigType
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
 from bifrost_tui.transfer.platform_values import parse_json
-from bifrost_tui.transfer.strict import Wrong
+from bifrost_tui.transfer.strict import Wrong, uncollected
 
 VERSION = "1.0"
 """The one version of the platform's export files that there is."""
@@ -53,28 +55,39 @@ def read_platform(
     key: PlatformKey | None = None,
     *,
     prefixed: bool = False,
+    named: bool = False,
     tell: Tell | None = None,
 ) -> list[IncomingScope]:
     """Return the configs of a platform's export, the secrets opened with the platform's key.
 
     What is wrong with one config stands in its ``problem``. ``prefixed`` puts the integration
-    before the keys that belong to one. ``tell`` is given sentences about the file: what is not
-    taken from it, and once for all what the key does not open.
+    before the keys that belong to one. ``named`` says that the caller names the organization that
+    all of it goes into, so that the file need not. ``tell`` is given sentences about the file: what
+    is not taken from it, and once for all what the key does not open.
 
     Raises:
         TransferError: it is no such file, or there are secrets and no key.
 
     """
     tell = tell or (lambda _sentence: None)
-    parsed = _object(parse_json(_text(data)), "The file")
-    items = _checked_head(parsed)
-    rows, unknown = [], Counter[str]()
-    for number, item in enumerate(items, 1):
-        place = f"item {number}"
-        fields = _object(item, f"The {place}")
-        unknown.update(fields.keys() - _OF_ITEMS)
-        rows.append(_row(fields, place))
-    _unwrap(rows)
+    with uncollected():
+        parsed = _object(parse_json(_text(data)), "The file")
+        items = _checked_head(parsed)
+        rows, unknown = [], Counter[str]()
+        for number, item in enumerate(items, 1):
+            place = f"item {number}"
+            fields = _object(item, f"The {place}")
+            if not fields.keys() <= _OF_ITEMS:
+                unknown.update(fields.keys() - _OF_ITEMS)
+            rows.append(_row(fields, place, named=named))
+        _unwrap(rows)
+        _tell_unknown(parsed, unknown, tell)
+        encrypted = parsed.get("contains_encrypted_values", False) is True
+        return incoming_scopes(rows, key, encrypted=encrypted, prefixed=prefixed, tell=tell)
+
+
+def _tell_unknown(parsed: Mapping[str, Any], unknown: Mapping[str, int], tell: Tell) -> None:
+    """Say which fields are not taken."""
     for name in sorted(parsed.keys() - _FIELDS):
         tell(f"The field {_shown(name)} of the file is not taken: it is not known here.")
     for name, number in sorted(unknown.items()):
@@ -82,13 +95,6 @@ def read_platform(
             f"The field {_shown(name)} of {counted(number, 'config')} is not taken: it is not known"
             " here."
         )
-    return incoming_scopes(
-        rows,
-        key,
-        encrypted=parsed.get("contains_encrypted_values", False) is True,
-        prefixed=prefixed,
-        tell=tell,
-    )
 
 
 def _text(data: bytes) -> str:
@@ -140,8 +146,37 @@ def _checked_head(parsed: Mapping[str, Any]) -> list[Any]:
     return items
 
 
-def _row(fields: Mapping[str, Any], place: str) -> PlatformRow:
+def _row(fields: Mapping[str, Any], place: str, *, named: bool) -> PlatformRow:
     """Return an item of the file; a field of a wrong type is a problem of that config."""
+    get = fields.get
+    key, kind, description = get("key"), get("config_type"), get("description")
+    organization, identity = get("organization_name"), get("organization_id")
+    integration, value = get("integration_name"), get("value", _NOTHING)
+    usual = (
+        (type(key), type(kind)) == (str, str)
+        and (type(description), type(integration)) in _TEXTS
+        and (type(organization), type(identity)) in _BOTH_OR_NONE
+        and value is not _NOTHING
+    )
+    # Without half characters too, which no database takes.
+    if usual and key and kind and (organization is None or _is_name(organization)):
+        return PlatformRow(
+            key, kind, value, description or "", organization, identity, integration or None, place
+        )
+    return _odd_row(fields, place, named=named)
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and bool(text.strip())
+
+
+_NOTHING = object()
+_TEXTS = frozenset(product((str, type(None)), repeat=2))
+_BOTH_OR_NONE = frozenset({(str, str), (type(None), type(None))})
+
+
+def _odd_row(fields: Mapping[str, Any], place: str, *, named: bool) -> PlatformRow:
+    """Return an item that is not as a platform writes it, with what is wrong with it."""
     problems: list[str] = []
 
     def text(name: str, *, needed: bool = False) -> str | None:
@@ -161,26 +196,24 @@ def _row(fields: Mapping[str, Any], place: str) -> PlatformRow:
         organization_id=text("organization_id"),
         integration=text("integration_name") or None,
         place=place,
-        problems=problems,
     )
     if "value" not in fields:
         problems.append("It has no value.")
-    _check_scope(row, fields)
-    return row
-
-
-def _check_scope(row: PlatformRow, fields: Mapping[str, Any]) -> None:
-    """Make sure that only what names no organization at all is global."""
+    # Only what names no organization at all is global.
     given = [fields.get("organization_id"), fields.get("organization_name")]
-    if given == [None, None]:
-        return
-    if row.organization is None or not row.organization.strip():
+    if given != [None, None] and not (row.organization or "").strip():
         row.organization = None
         row.organization_id = row.organization_id or "an organization without a name"
-        row.problems.append(
-            "It belongs to an organization that the file does not name. Export it from a platform"
-            " that writes organization_name, or write the name into the file."
-        )
+        if not named:
+            problems.append(
+                "It belongs to an organization that the file does not name: say which one it is,"
+                " with --from ID --org NAME."
+            )
+    elif row.organization is not None and not row.organization.isprintable():
+        row.organization = visible(row.organization)
+        problems.append("The name of its organization holds what cannot be seen.")
+    row.problems = tuple(problems)
+    return row
 
 
 def _unwrap(rows: list[PlatformRow]) -> None:
@@ -189,7 +222,7 @@ def _unwrap(rows: list[PlatformRow]) -> None:
     JSON may look like that itself, so the other configs say whether the file wraps its values;
     where there are none, all have to look so.
     """
-    telling = [row for row in rows if row.type.strip().lower() != "json" and row.value is not None]
+    telling = [row for row in rows if row.kind is not ConfigType.JSON and row.value is not None]
     if any(map(_is_wrapped, telling)) if telling else all(map(_is_wrapped, rows)):
         for row in filter(_is_wrapped, rows):
             row.value = row.value["value"]

@@ -19,7 +19,7 @@ from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
 from bifrost_tui.transfer.platform_values import parse_json
-from bifrost_tui.transfer.strict import Wrong
+from bifrost_tui.transfer.strict import Wrong, uncollected
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -39,6 +39,8 @@ _LONGEST_TEXT = 4096
 _LARGEST = 256 * 1024 * 1024
 """The most characters of all values together, as of a file."""
 
+_NO_UTF8 = "The platform's database holds text that is not UTF-8."
+
 _SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret"})
 """The parameters that libpq keeps secret."""
 
@@ -51,11 +53,6 @@ _OPTIONAL = {
     "configs": ("description", "integration_id"),
     "integrations": ("id", "name", "is_deleted"),
 }
-
-
-def is_platform_url(source: str) -> bool:
-    """Tell whether what is to be imported is a platform's database."""
-    return source.lower().startswith(SCHEMES)
 
 
 def read_platform_database(
@@ -79,9 +76,10 @@ def read_platform_database(
     tell = tell or (lambda _sentence: None)
     step = progress or (lambda _done, _total: None)
     parameters = _parameters(url, os.environ if environ is None else environ)
-    organizations, inactive, rows, left_out = _with_connection(
-        parameters, lambda connection: _everything(connection, step)
-    )
+    with uncollected():
+        organizations, inactive, rows, left_out = _with_connection(
+            parameters, lambda connection: _everything(connection, step)
+        )
     if inactive:
         names = ", ".join(sorted(_shown(name) for name in inactive.values()))
         tell(f"{counted(len(inactive), 'inactive organization')} left out: {shorten(names, 300)}.")
@@ -92,14 +90,10 @@ def read_platform_database(
         if row.organization_id is not None:
             row.organization = organizations.get(row.organization_id)
             if row.organization is None:
-                row.problems.append("Its organization is not in the platform's table of them.")
-    return incoming_scopes(
-        taken,
-        key,
-        prefixed=prefixed,
-        tell=tell,
-        organizations=tuple(organizations.items()),
-    )
+                row.refuse("Its organization is not in the platform's table of them.")
+    named = tuple(organizations.items())
+    with uncollected():
+        return incoming_scopes(taken, key, prefixed=prefixed, tell=tell, organizations=named)
 
 
 # Connecting
@@ -184,7 +178,7 @@ def _with_connection(parameters: dict[str, Any], work: Callable[[Connection[Any]
         except psycopg.Error as error:
             problem = _why_not_read(error)
         except UnicodeDecodeError:
-            problem = "The platform's database holds text that is not UTF-8."
+            problem = _NO_UTF8
         finally:
             connection.close()
     # Raised outside the handlers, as everywhere here.
@@ -211,11 +205,11 @@ def _connect(parameters: dict[str, Any]) -> Connection[Any]:
 
 def _why_no_connection(error: Exception, parameters: Mapping[str, Any]) -> str:
     """Return what libpq or the server said, without a password wherever it may stand in that."""
-    said = shorten(visible(" ".join(str(error).split())), 300)
+    said = " ".join(str(error).split())
     for name in _SECRETS & parameters.keys():
-        secret = str(parameters[name])
-        said = said.replace(secret, ELLIPSIS).replace(visible(secret), ELLIPSIS) if secret else said
-    return f"The platform's database cannot be reached: {said}"
+        if secret := str(parameters[name]):
+            said = said.replace(secret, ELLIPSIS)
+    return f"The platform's database cannot be reached: {shorten(visible(said), 300)}"
 
 
 def _why_not_read(error: Any) -> str:
@@ -224,6 +218,8 @@ def _why_not_read(error: Any) -> str:
             "The platform's database does not let this user read everything that is needed. Grant"
             " SELECT on organizations, configs and integrations, without row policies."
         )
+    if error.sqlstate in ("22021", "22P05"):
+        return _NO_UTF8
     if error.sqlstate == "57014":
         return f"Reading the platform's database took over {_MINUTES_TO_READ} minutes."
     return f"The platform's database could not be read ({error.sqlstate or 'connection lost'})."
@@ -265,7 +261,8 @@ def _columns(connection: Connection[Any]) -> _Columns:
     ]
     if missing:
         raise TransferError(
-            f"That is no database of a Bifrost platform: it has {', '.join(missing)}."
+            f"That is no database of a Bifrost platform: it has {', '.join(missing)}, or none that"
+            " this user may see."
         )
     return _Columns(found)
 
@@ -346,7 +343,7 @@ def _row(found: tuple[Any, ...]) -> PlatformRow:
         place="table configs",
     )
     if has_integration and not integration:
-        row.problems.append("Its integration is not in the platform's table of them.")
+        row.refuse("Its integration is not in the platform's table of them.")
     if text is not None and len(text) > _LONGEST_VALUE:
         row.value = Wrong("It is over 1 MiB.")
     elif text is not None:

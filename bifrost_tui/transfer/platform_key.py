@@ -1,21 +1,16 @@
 """The key of a Bifrost platform: what opens the secrets it has stored, and seals some for it.
 
-A stored secret is urlsafe base64 of a Fernet token, so base64 twice. What is opened goes into an
-:class:`~bifrost_tui.store.entered.EnteredSecret` and nowhere else.
+What is opened goes into an :class:`~bifrost_tui.store.entered.EnteredSecret` and nowhere else.
 """
 
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from bifrost_tui.crypto.master_key import read_key_file
+from bifrost_tui.crypto.platform import PlatformCipher
 from bifrost_tui.display import MASK
 from bifrost_tui.errors import MasterKeyError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
@@ -27,9 +22,6 @@ SHORTEST = 32
 PREFIX = "Z0FBQUFB"
 """What every stored secret begins with: the version and the first zeros of a token's time."""
 
-_SALT = b"bifrost_secrets_v1"
-_INFO = b"bifrost-secrets-encryption"
-
 
 class StoredSecretError(Exception):
     """A stored secret that the key does not open. It holds nothing of either."""
@@ -38,13 +30,10 @@ class StoredSecretError(Exception):
 class PlatformKey:
     """A platform's key. It shows nothing of itself."""
 
-    __slots__ = ("_fernet", "name")
+    __slots__ = ("_cipher",)
 
-    def __init__(self, secret: str, name: str = "the platform's key") -> None:
-        derived = HKDF(algorithm=SHA256(), length=32, salt=_SALT, info=_INFO)
-        self._fernet = Fernet(urlsafe_b64encode(derived.derive(secret.encode("utf-8"))))
-        self.name = name
-        """Where it comes from, for messages."""
+    def __init__(self, secret: str) -> None:
+        self._cipher = PlatformCipher(secret)
 
     def __repr__(self) -> str:
         return f"<PlatformKey {MASK}>"
@@ -57,19 +46,14 @@ class PlatformKey:
             InvalidInputError: it opens, and cannot be the value of a secret here.
 
         """
-        data: bytes | None
-        try:
-            data = self._fernet.decrypt(urlsafe_b64decode(stored.encode("ascii")))
-        except (InvalidToken, ValueError):
-            data = None
-        # Raised outside the handler: a decoder's error holds what was stored.
+        data = self._cipher.unsealed(stored)
         if data is None:
             raise StoredSecretError
         return EnteredSecret.from_bytes(data) if data else None
 
     def sealed(self, value: bytes) -> str:
         """Return a value as the platform stores it."""
-        return urlsafe_b64encode(self._fernet.encrypt(value)).decode("ascii")
+        return self._cipher.sealed(value)
 
 
 def looks_stored(value: str) -> bool:
@@ -124,4 +108,4 @@ def _checked(text: str, origin: str, shortest: int = 1) -> PlatformKey:
         problem = f"the key has {len(text)} characters; a platform's has {shortest} or more."
     if problem:
         raise TransferError(f"{origin}: {problem}")
-    return PlatformKey(text, origin)
+    return PlatformKey(text)

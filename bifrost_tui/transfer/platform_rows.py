@@ -16,7 +16,7 @@ from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.drafts import checked_draft
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, Untold
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.transfer.platform_key import (
@@ -29,6 +29,8 @@ from bifrost_tui.transfer.platform_values import RefusedError, kind_of, plain_te
 
 Tell = Callable[[str], None]
 """Takes a sentence about what was read, for people."""
+
+_Whose = tuple[str | None, str | None]
 
 _TYPES = {
     kind.value: kind
@@ -43,6 +45,11 @@ _TYPES = {
 _NAMED = 5
 """How many configs a sentence names."""
 _LONGEST_KEY = 255
+_USUAL_KEY = re.compile(r"[A-Za-z0-9_]{1,255}").fullmatch
+_UNTOLD = frozenset((Untold.PERIOD, Untold.MASK))
+
+
+_NO_PROBLEMS: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, repr=False)
@@ -58,7 +65,16 @@ class PlatformRow:
     """With neither this nor a name, it is global."""
     integration: str | None = None
     place: str = ""
-    problems: list[str] = field(default_factory=list)
+    problems: tuple[str, ...] = _NO_PROBLEMS
+    kind: ConfigType | None = field(init=False)
+    """Its type in our words; ``None`` where there is none."""
+
+    def __post_init__(self) -> None:
+        self.kind = _TYPES.get(self.type) or _TYPES.get(self.type.strip().lower())
+
+    def refuse(self, problem: str) -> None:
+        """Add what is wrong with it."""
+        self.problems += (problem,)
 
     def __repr__(self) -> str:
         return f"<PlatformRow {self.key!r}>"
@@ -94,31 +110,23 @@ def incoming_scopes(
     if prefixed:
         for row in rows:
             row.key = _prefixed(row)
-    drafts = [_draft(row) for row in rows]
-    secrets = _open_secrets(rows, key, encrypted=encrypted, tell=tell)
-    _find_namesakes(rows)
-    _find_collisions(rows, prefixed=prefixed)
     _tidy_descriptions(rows, tell)
-    grouped: dict[tuple[str | None, str | None], list[IncomingConfig]] = {
-        (name, identity): [] for identity, name in organizations
-    }
-    known = _identities(rows, organizations)
-    for row, (kind, value), secret in zip(rows, drafts, secrets, strict=True):
-        draft = ConfigDraft(
-            key=_shown_key(row.key),
-            type=kind,
-            value=value,
-            secret=secret,
-            integration=row.integration,
-            description=row.description,
-        )
+    secrets = _open_secrets(rows, key, encrypted=encrypted, tell=tell)
+    scopes: list[IncomingScope] = []
+    for (name, identity), group in _grouped(rows, organizations).items():
+        _find_collisions(group, prefixed=prefixed)
+        configs = [_incoming(row, secrets.get(id(row))) for row in group]
+        scopes.append(IncomingScope(_scope_name(name, identity), configs))
+    return scopes
+
+
+def _incoming(row: PlatformRow, secret: EnteredSecret | None) -> IncomingConfig:
+    """Return a row as an import takes it, with all that is wrong with it."""
+    kind, value = _draft(row)
+    draft = ConfigDraft(_shown_key(row.key), kind, value, secret, row.integration, row.description)
+    if row.problems or draft.key != row.key:
         _look_closer(row, draft)
-        group = grouped.setdefault(_scope_of(row, known), [])
-        group.append(IncomingConfig(draft, row.place, " ".join(row.problems)))
-    return [
-        IncomingScope(_scope_name(name, identity), configs)
-        for (name, identity), configs in grouped.items()
-    ]
+    return IncomingConfig(draft, row.place, " ".join(row.problems), _UNTOLD)
 
 
 def _need_key(rows: Sequence[PlatformRow], key: PlatformKey | None) -> None:
@@ -134,13 +142,9 @@ def _need_key(rows: Sequence[PlatformRow], key: PlatformKey | None) -> None:
 
 def _is_stored(row: PlatformRow) -> bool:
     """Tell whether a row is a secret whose value has to be opened."""
-    if _type(row) is not ConfigType.SECRET or not isinstance(row.value, str):
+    if row.kind is not ConfigType.SECRET or not isinstance(row.value, str):
         return False
     return looks_stored(row.value)
-
-
-def _type(row: PlatformRow) -> ConfigType | None:
-    return _TYPES.get(row.type.strip().lower())
 
 
 def _prefixed(row: PlatformRow) -> str:
@@ -155,19 +159,21 @@ def _prefixed(row: PlatformRow) -> str:
 
 def _draft(row: PlatformRow) -> tuple[ConfigType, str | None]:
     """Return the type of a row and its plain value as text; what is wrong goes into the row."""
-    kind = _type(row)
+    kind = row.kind
     if kind is None:
-        row.problems.append(
+        row.refuse(
             f"The type {shorten(visible(row.type), 40)!r} is none of string, int, bool, json and"
             " secret."
         )
         return ConfigType.STRING, ""
     if kind is ConfigType.SECRET:
         return kind, None
+    if kind is ConfigType.STRING and type(row.value) is str:
+        return kind, row.value
     try:
         return kind, plain_text(kind, row.value)
     except RefusedError as error:
-        row.problems.append(f"The value does not fit the type {kind}. {error}")
+        row.refuse(f"The value does not fit the type {kind}. {error}")
     return kind, stand_in(kind)
 
 
@@ -176,25 +182,24 @@ def _draft(row: PlatformRow) -> tuple[ConfigType, str | None]:
 
 def _open_secrets(
     rows: Sequence[PlatformRow], key: PlatformKey | None, *, encrypted: bool, tell: Tell
-) -> list[EnteredSecret | None]:
-    """Return the value of each row that is a secret and has one."""
-    opened: list[EnteredSecret | None] = []
+) -> dict[int, EnteredSecret | None]:
+    """Return the value of each row that is a secret and has one, by the row's identity."""
+    opened: dict[int, EnteredSecret | None] = {}
     closed: list[PlatformRow] = []
     tried = 0
     for row in rows:
-        value = None
-        if _type(row) is ConfigType.SECRET and row.value not in (None, ""):
-            try:
-                if key is not None and _is_stored(row):
-                    tried += 1
-                    value = key.opened(row.value)
-                else:
-                    value = _bare(row, encrypted=encrypted)
-            except StoredSecretError:
-                closed.append(row)
-            except InvalidInputError as error:
-                row.problems.append(error.message)
-        opened.append(value)
+        if row.kind is not ConfigType.SECRET or row.value in (None, ""):
+            continue
+        try:
+            if key is not None and _is_stored(row):
+                tried += 1
+                opened[id(row)] = key.opened(row.value)
+            else:
+                opened[id(row)] = _bare(row, encrypted=encrypted)
+        except StoredSecretError:
+            closed.append(row)
+        except InvalidInputError as error:
+            row.refuse(error.message)
     if closed:
         _tell_closed(closed, tried, tell)
     return opened
@@ -203,10 +208,10 @@ def _open_secrets(
 def _bare(row: PlatformRow, *, encrypted: bool) -> EnteredSecret | None:
     """Return the value of a secret that is not stored as a platform stores secrets."""
     if not isinstance(row.value, str):
-        row.problems.append(f"The secret is {kind_of(row.value)}, no text.")
+        row.refuse(f"The secret is {kind_of(row.value)}, no text.")
         return None
     if encrypted:
-        row.problems.append("The secret is not encrypted as a platform encrypts secrets.")
+        row.refuse("The secret is not encrypted as a platform encrypts secrets.")
         return None
     return EnteredSecret(row.value)
 
@@ -221,35 +226,41 @@ def _tell_closed(closed: Sequence[PlatformRow], tried: int, tell: Tell) -> None:
     more = f" and {len(closed) - _NAMED:,} more" if len(closed) > _NAMED else ""
     tell(f"The key does not open {len(closed):,} of {tried:,} secrets: {why}. {names}{more}.")
     for row in closed:
-        row.problems.append("The platform's key does not open this secret.")
+        row.refuse("The platform's key does not open this secret.")
 
 
 # Keys and scopes
 
 
 def _shown_key(key: str) -> str:
-    return visible(key)[:_LONGEST_KEY]
+    return key if _USUAL_KEY(key) else visible(key)[:_LONGEST_KEY]
 
 
-def _identities(
+def _grouped(
     rows: Sequence[PlatformRow], organizations: Sequence[tuple[str | None, str]]
-) -> dict[str, list[str]]:
-    """Return the ids that go with each organization's name."""
-    known: dict[str, dict[str, None]] = defaultdict(dict)
-    for identity, name in organizations:
-        if identity is not None:
-            known[name][identity] = None
+) -> dict[_Whose, list[PlatformRow]]:
+    """Return the rows by the name and the id of their organization.
+
+    One that has only the name goes with those that have an id as well. Organizations of one name
+    stay apart, and nothing of theirs is taken.
+    """
+    groups: dict[_Whose, list[PlatformRow]] = {(name, found): [] for found, name in organizations}
     for row in rows:
-        if row.organization is not None and row.organization_id is not None:
-            known[row.organization][row.organization_id] = None
-    return {name: list(identities) for name, identities in known.items()}
-
-
-def _scope_of(row: PlatformRow, known: dict[str, list[str]]) -> tuple[str | None, str | None]:
-    """Return the name and the id that a row is grouped by; one without an id goes by its name."""
-    if row.organization is None or row.organization_id is not None:
-        return row.organization, row.organization_id
-    return row.organization, next(iter(known.get(row.organization, ())), None)
+        whose = row.organization, row.organization_id
+        if (group := groups.get(whose)) is None:
+            group = groups[whose] = []
+        group.append(row)
+    identities: dict[str, list[str]] = defaultdict(list)
+    for name, identity in groups:
+        if name is not None and identity is not None:
+            identities[name].append(identity)
+    for name, found in identities.items():
+        if nameless := groups.pop((name, None), None):
+            groups[name, found[0]] += nameless
+        if len(found) > 1:
+            for row in (row for identity in found for row in groups[name, identity]):
+                row.refuse("The platform has several organizations of this name: rename one there.")
+    return groups
 
 
 def _scope_name(name: str | None, identity: str | None) -> str | None:
@@ -257,22 +268,13 @@ def _scope_name(name: str | None, identity: str | None) -> str | None:
     return name if name is not None or identity is None else visible(identity)[:100]
 
 
-def _find_namesakes(rows: Sequence[PlatformRow]) -> None:
-    """Refuse what belongs to one of several organizations of one name."""
-    several = {name for name, found in _identities(rows, ()).items() if len(found) > 1}
-    for row in rows:
-        if row.organization in several:
-            row.problems.append(
-                "The platform has several organizations of this name: rename one there."
-            )
-
-
 def _find_collisions(rows: Sequence[PlatformRow], *, prefixed: bool) -> None:
-    """Refuse rows that would have one key: on a platform it is unique in each integration."""
-    known = _identities(rows, ())
-    found: dict[tuple[tuple[str | None, str | None], str], list[PlatformRow]] = defaultdict(list)
+    """Refuse rows of a scope that have one key: a platform has it unique in each integration."""
+    if len({row.key for row in rows}) == len(rows):
+        return
+    found: dict[str, list[PlatformRow]] = defaultdict(list)
     for row in rows:
-        found[_scope_of(row, known), row.key].append(row)
+        found[row.key].append(row)
     for same in found.values():
         if len(same) == 1:
             continue
@@ -284,7 +286,7 @@ def _find_collisions(rows: Sequence[PlatformRow], *, prefixed: bool) -> None:
             problem = f"The key is there for {shown}, and a key is unique here"
             problem += "." if prefixed else ": --integration-prefix puts the integration before it."
         for row in same:
-            row.problems.append(problem)
+            row.refuse(problem)
 
 
 def _tidy_descriptions(rows: Sequence[PlatformRow], tell: Tell) -> None:
@@ -301,16 +303,15 @@ def _tidy_descriptions(rows: Sequence[PlatformRow], tell: Tell) -> None:
 
 def _look_closer(row: PlatformRow, draft: ConfigDraft) -> None:
     """Add what else is wrong with a config, so that every reason is told at once."""
-    if row.problems or draft.key != row.key:
-        # With a value of its own: what is wrong with this one is said already.
-        other = ConfigDraft(
-            row.key,
-            ConfigType.STRING,
-            value="",
-            integration=draft.integration,
-            description=draft.description,
-        )
-        try:
-            checked_draft(other)
-        except InvalidInputError as error:
-            row.problems.append(error.message)
+    # With a value of its own: what is wrong with this one is said already.
+    other = ConfigDraft(
+        row.key,
+        ConfigType.STRING,
+        value="",
+        integration=draft.integration,
+        description=draft.description,
+    )
+    try:
+        checked_draft(other)
+    except InvalidInputError as error:
+        row.refuse(error.message)

@@ -12,6 +12,13 @@ from bifrost_tui.transfer.strict import Wrong, exact_float, exact_int, no_consta
 
 _WORDS = {"true": "true", "false": "false"}
 
+_PARSE = json.JSONDecoder(
+    object_pairs_hook=paired,
+    parse_float=exact_float,
+    parse_int=exact_int,
+    parse_constant=no_constant,
+).decode
+
 
 class RefusedError(Exception):
     """A value that does not fit its type; the reason holds nothing of it."""
@@ -26,13 +33,7 @@ def parse_json(text: str) -> Any:
     """
     problem, parsed = "", None
     try:
-        parsed = json.loads(
-            text,
-            object_pairs_hook=paired,
-            parse_float=exact_float,
-            parse_int=exact_int,
-            parse_constant=no_constant,
-        )
+        parsed = _PARSE(text)
     except json.JSONDecodeError as error:
         words = f"{error.msg[:1].lower()}{error.msg[1:]}"
         problem = f"This is no JSON: {words}, line {error.lineno}, column {error.colno}."
@@ -92,7 +93,7 @@ def _json_text(value: Any) -> str:
         raise RefusedError("It is a text that is no JSON.")
     text, problem = "", ""
     try:
-        text = json.dumps(value, ensure_ascii=False, default=_refuse)
+        text = _DUMP(value)
     except RefusedError as error:
         problem = str(error)
     except RecursionError:
@@ -104,6 +105,9 @@ def _json_text(value: Any) -> str:
 
 def _refuse(value: object) -> Any:
     raise RefusedError(value.why if isinstance(value, Wrong) else "It is no JSON.")
+
+
+_DUMP = json.JSONEncoder(ensure_ascii=False, default=_refuse).encode
 
 
 def _is_json(text: str) -> bool:

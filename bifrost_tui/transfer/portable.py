@@ -5,10 +5,8 @@ It is JSON or YAML; both hold the same. The same content gives the same bytes.
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +15,7 @@ from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.transfer.bundle import PROGRAM_FIELD, VERSION, VERSION_FIELD, Frame
 from bifrost_tui.transfer.portable_json import JsonReader, JsonWriter
-from bifrost_tui.transfer.strict import Progress
+from bifrost_tui.transfer.strict import Progress, uncollected
 
 if TYPE_CHECKING:
     from bifrost_tui.store.exporting import Export, ExportedConfig
@@ -76,8 +74,10 @@ def read_portable(
         TransferError: it cannot be read as a whole; what is wrong with one config stands there.
 
     """
+    if not data.strip():
+        raise TransferError("The file is empty.")
     frame = Frame()
-    with _uncollected():
+    with uncollected():
         if is_yaml(data, name):
             from bifrost_tui.transfer.portable_yaml import YamlReader
 
@@ -85,19 +85,6 @@ def read_portable(
         else:
             JsonReader(_decoded(data), secrets=secrets, progress=progress).read(frame)
     return frame.scopes()
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Make many things without looking for garbage among them: there is none."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _decoded(data: bytes) -> str:

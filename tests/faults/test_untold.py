@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bifrost_tui.crypto.age_reading import new_identity
 from bifrost_tui.errors import BifrostError, DatabaseError
 from bifrost_tui.runtime.opened import close, reader
 from bifrost_tui.runtime.reader import Purpose
@@ -18,10 +19,12 @@ from bifrost_tui.runtime.sdk import Config
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.audit import INJECT
 from bifrost_tui.store.bulk import BulkConfig, write_configs, write_organization
+from bifrost_tui.store.incoming import Imported, IncomingConfig, IncomingScope, OnConflict
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ALL_SCOPES, GLOBAL_SCOPE, Scope
+from bifrost_tui.transfer.sealing import read_recipients, to_recipients, write_sealed
 from tests.support import (
     ALICE,
     BOB,
@@ -42,6 +45,7 @@ VALUES = {
     "rotated": "zQ4-its-next-value-nobody-writes",
     "coded": "zQ5-set-by-code-nobody-else-writes",
 }
+PUBLIC = new_identity()[1]
 PURPOSE = Purpose(facts={"execution": "e1"})
 
 
@@ -75,6 +79,21 @@ class Shop:
 
     def entered(self) -> Any:
         return secret("any", VALUES["rotated"]).secret
+
+    def others(self) -> list[ConfigDraft]:
+        """Return what differs from what is here: plain values, a value to fill in, a new one."""
+        return [
+            plain("text", VALUES["string"] + "3"),
+            secret("empty", VALUES["secret"], description="new"),
+            secret("key", VALUES["rotated"]),
+        ]
+
+    def importing(self, drafts: list[ConfigDraft], name: str = "Bright") -> Imported:
+        """Import into an organization, which is added where it is not there."""
+        imports = self.repository.imports
+        incoming = IncomingScope(name, [IncomingConfig(draft) for draft in drafts])
+        plan = imports.plan(ALICE, [incoming], create_organizations=True, form="encrypted")
+        return imports.apply(ALICE, plan, on_conflict=OnConflict.OVERWRITE, replace_secrets=True)
 
     def removal(self) -> Any:
         members = self.repository.members
@@ -131,6 +150,12 @@ CHANGES: dict[str, Step] = {
     "remove a member, keeping what was created": lambda s: s.repository.members.remove(
         ALICE, s.removal(), hand_to="alice"
     ),
+    "import": lambda s: s.importing(s.drafts("_new")),
+    "import over what is here": lambda s: s.importing(s.others(), "Acme"),
+    "import another organization": lambda s: s.importing(s.drafts(), "Brought"),
+    "export": lambda s: s.repository.exports.portable(
+        ALICE, None, lambda export: None, form="portable"
+    ),
     "export the log": lambda s: s.repository.log.export(ALICE),
 }
 READS: dict[str, Step] = {
@@ -140,6 +165,9 @@ READS: dict[str, Step] = {
     "several": lambda s: reader().read(s.acme, ["text", "key", "bobs"], PURPOSE),
     "all, for a command": lambda s: reader().read_all(s.acme, Purpose(INJECT)),
     "one without a value": lambda s: reader().read(s.acme, ["empty"], PURPOSE),
+    "all, into an encrypted bundle": lambda s: write_sealed(
+        s.repository, ALICE, None, to_recipients(read_recipients([PUBLIC])), lambda _: None
+    ),
 }
 CODE: dict[str, Callable[[Config], Any]] = {
     "get": lambda c: c.get("key", scope="Acme"),

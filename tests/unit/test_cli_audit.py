@@ -208,7 +208,7 @@ def test_a_file_that_came_meanwhile_is_kept(tmp_path: Path) -> None:
 
 
 def test_without_links_a_file_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(_from: object, _to: object) -> None:
+    def no_links(_from: object, _to: object, **_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)

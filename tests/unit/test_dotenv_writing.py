@@ -107,9 +107,6 @@ def test_the_look_of_a_file() -> None:
         row("REGION", "eu-central-1", description="Where it runs"),
     )
     assert text == (
-        "# Global, inherited by Acme\n"
-        "# Where it runs\n"
-        "REGION=eu-central-1\n"
         "# Acme\n"
         "# Who may call\n"
         """CORS='{"origins":["https://a.example"]}'\n"""
@@ -124,6 +121,9 @@ def test_the_look_of_a_file() -> None:
         "# STRIPE_KEY=\n"
         "TEMPLATE='Hello ${NAME}'\n"
         "URL='https://acme.example/a?b=c'\n"
+        "# Global, inherited by Acme\n"
+        "# Where it runs\n"
+        "REGION=eu-central-1\n"
         f"{STOP}"
         """GREETING="it's $5"\n"""
     )

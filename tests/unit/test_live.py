@@ -102,6 +102,8 @@ def test_what_is_refused_or_concerns_no_list_is_no_change(
         ("secret.read", "done", False),
         ("secret.inject", "done", False),
         ("secret.handover", "done", False),
+        ("secret.export", "done", False),
+        ("config.export", "done", False),
         ("config.edit", "refused", False),
         ("key.add", "done", False),
         ("secret.unreadable", "failed", True),

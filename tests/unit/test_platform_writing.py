@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
@@ -115,9 +115,10 @@ def test_references_become_secrets_with_the_value_that_they_stand_for(
     add(ALICE, acme, reference("a_payment", "stripe"))
     add(ALICE, acme, reference("slack", "bound", integration="SLACK"))
     add(ALICE, bright, reference("payment", "stripe"))
-    add(ALICE, bright, reference("not_for_this", "bound"))
+    add(ALICE, bright, reference("not_for_this", "stripe"))
     add(ALICE, bright, plain("stripe2", "x"))
     by_hand(repository, "UPDATE config SET refers_to = 'gone' WHERE key = 'payment'")
+    by_hand(repository, "UPDATE config SET refers_to = 'bound' WHERE key = 'not_for_this'")
     data, made = written(repository)
     found = items_of(data)
     assert all(
@@ -229,6 +230,7 @@ _CONFIGS = st.dictionaries(
 )
 
 
+@settings(max_examples=15)
 @given(st.dictionaries(st.sampled_from(["", "Acme", "Bright ünited"]), _CONFIGS, max_size=3))
 def test_what_is_written_is_read_as_it_was(
     tmp_path_factory: pytest.TempPathFactory,

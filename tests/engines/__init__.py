@@ -1,0 +1,1 @@
+"""Against a PostgreSQL server of their own."""
