@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.requests import Access
 
-_NO_DOTENV = (".json", ".yaml", ".yml", ".age")
 _Progress = Callable[[int, int], None]
 
 PORTABLE, ENCRYPTED, DOTENV, PLATFORM = "portable", "encrypted", "dotenv", "platform"
@@ -120,6 +119,7 @@ def prepare(
 
 def form_of(data: bytes, name: str) -> str:
     """Tell what a file holds, by its content and its name."""
+    from bifrost_tui.transfer.dotenv import is_dotenv_name
     from bifrost_tui.transfer.platform import is_platform_export
     from bifrost_tui.transfer.sealed import is_sealed
 
@@ -127,9 +127,7 @@ def form_of(data: bytes, name: str) -> str:
         return ENCRYPTED
     if is_platform_export(data):
         return PLATFORM
-    name = name.lower()
-    named = name.startswith(".env.") and not name.endswith(_NO_DOTENV)
-    return DOTENV if named or name.endswith(".env") else PORTABLE
+    return DOTENV if is_dotenv_name(name) else PORTABLE
 
 
 def _portable(data: bytes, path: Path, _: ImportRequest, progress: _Progress) -> Read:
