@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from bifrost_tui.display import shorten, visible
-from bifrost_tui.errors import InvalidInputError
+from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig
 from bifrost_tui.store.requests import ConfigDraft
@@ -37,6 +37,8 @@ _SHOWN = 60
 _LONGEST_KEY = 255
 _NOTHING: Final = object()
 _SMALL = 1_000_000
+_MOST_MARKS = 16_000_000
+"""How many commas and opening brackets a file may have: each may cost a hundred bytes of memory."""
 
 
 class Wrong:
@@ -50,6 +52,17 @@ class Wrong:
 
 class _WrongError(Exception):
     """Something wrong within a value; caught before it leaves this module."""
+
+
+def check_parts(text: str) -> None:
+    """Refuse a JSON text that would take too much memory, before it is parsed.
+
+    Raises:
+        TransferError: it has too many parts.
+
+    """
+    if text.count(",") + text.count("[") + text.count("{") > _MOST_MARKS:
+        raise TransferError("The file has too many parts. Export it in several files.")
 
 
 def named(text: str) -> str:
