@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def key() -> None:
     """Generate and count master keys, from which the key of every secret is derived.
 
-    One is named by eight characters from which nothing of it can be learnt.
+    A master key is named by eight characters from which nothing of it can be learnt.
     """
 
 
@@ -66,10 +66,10 @@ def generate(path: Path | None) -> None:
 )
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 def pair(path: Path) -> None:
-    """Make a pair of keys for encrypted bundles: the secret one into FILE, the public one shown.
+    """Make a pair of keys for encrypted bundles.
 
-    The file is new, mode 0600, as age(1) has its identities. Bundles that are encrypted to the
-    public key open with that file alone.
+    The secret key goes into FILE, which is new, with mode 0600 and as age(1) has its identities;
+    the public one is printed. Bundles that are encrypted to it open with that file alone.
     """
     from bifrost_tui.transfer.sealed import make_identity_file
 

@@ -31,7 +31,7 @@ _COMMANDS = {
     "orgs": "Organizations: list, add, rename, archive, restore.",
     "configs": "Configs and secrets: list, get, set, rotate, rename, delete.",
     "members": "Members: list, add, role, remove, left, authorize, forget-passphrase.",
-    "export": "Write configs into a file, secrets without their values.",
+    "export": "Write configs into a file; values of secrets only where it is encrypted.",
     "import": "Take configs in from a file, after a preview.",
     "audit": "The audit log: list, show, export, verify, head.",
     "run": "Run a command with an organization's values in its environment.",

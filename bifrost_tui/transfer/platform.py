@@ -10,11 +10,12 @@ from typing import Any
 from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
+from bifrost_tui.store.uncollected import uncollected
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
 from bifrost_tui.transfer.platform_values import parse_json
-from bifrost_tui.transfer.strict import Wrong, uncollected
+from bifrost_tui.transfer.strict import Wrong, check_parts
 
 VERSION = "1.0"
 """The one version of the platform's export files that there is."""
@@ -42,6 +43,7 @@ _OF_ITEMS = frozenset(
     }
 )
 _START = 64 * 1024
+_MOST_ITEMS = 1_000_000
 
 
 def is_platform_export(data: bytes) -> bool:
@@ -71,7 +73,9 @@ def read_platform(
     """
     tell = tell or (lambda _sentence: None)
     with uncollected():
-        parsed = _object(parse_json(_text(data)), "The file")
+        text = _text(data)
+        check_parts(text)
+        parsed = _object(parse_json(text), "The file")
         items = _checked_head(parsed)
         rows, unknown = [], Counter[str]()
         for number, item in enumerate(items, 1):
@@ -136,6 +140,8 @@ def _checked_head(parsed: Mapping[str, Any]) -> list[Any]:
     items: list[Any] = given if isinstance(given, list) else []
     if not isinstance(given, list):
         problems.append("The file has no list of items.")
+    elif len(items) > _MOST_ITEMS:
+        problems.append(f"The file has more than {_MOST_ITEMS:,} items.")
     # Files made before there was a count, or by hand, say 0 or nothing.
     elif (count := parsed.get("item_count")) and count != len(items):
         problems.append(

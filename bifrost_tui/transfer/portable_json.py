@@ -16,6 +16,7 @@ from bifrost_tui.transfer.bundle import Frame
 from bifrost_tui.transfer.strict import (
     Progress,
     Wrong,
+    check_parts,
     exact_float,
     exact_int,
     incoming,
@@ -27,8 +28,6 @@ from bifrost_tui.transfer.strict import (
 if TYPE_CHECKING:
     from bifrost_tui.store.exporting import ExportedConfig
 
-_MOST_MARKS = 16_000_000
-"""How many commas and opening brackets a file may have: each may cost a hundred bytes of memory."""
 _STEP = 1000
 
 _BLANKS = re.compile(r"[ \t\n\r]*+")
@@ -71,8 +70,7 @@ class JsonReader:
 
         """
         text = self._text
-        if text.count(",") + text.count("[") + text.count("{") > _MOST_MARKS:
-            raise TransferError("The file has too many parts. Export it in several files.")
+        check_parts(text)
         problem, position = "", 0
         try:
             self._bundle(frame)

@@ -6,16 +6,14 @@ read and everything that is wrong can be said at once. No message holds a value.
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from bifrost_tui.display import shorten, visible
-from bifrost_tui.errors import InvalidInputError
+from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig
 from bifrost_tui.store.requests import ConfigDraft
@@ -39,6 +37,8 @@ _SHOWN = 60
 _LONGEST_KEY = 255
 _NOTHING: Final = object()
 _SMALL = 1_000_000
+_MOST_MARKS = 16_000_000
+"""How many commas and opening brackets a file may have: each may cost a hundred bytes of memory."""
 
 
 class Wrong:
@@ -54,17 +54,15 @@ class _WrongError(Exception):
     """Something wrong within a value; caught before it leaves this module."""
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Make many things without looking for garbage among them: there is none."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+def check_parts(text: str) -> None:
+    """Refuse a JSON text that would take too much memory, before it is parsed.
+
+    Raises:
+        TransferError: it has too many parts.
+
+    """
+    if text.count(",") + text.count("[") + text.count("{") > _MOST_MARKS:
+        raise TransferError("The file has too many parts. Export it in several files.")
 
 
 def named(text: str) -> str:

@@ -196,7 +196,7 @@ def test_wrong_usage(cli: Cli, out: Path, words: str) -> None:
         (("--encrypted", "--recipient", public, "--passphrase-file", words), "not both"),
         (("--portable", "--recipient", public), "go with --encrypted"),
         (("--portable", "--passphrase-file", words), "go with --encrypted"),
-        (("--encrypted", "--format", "yaml"), "--format is for --portable"),
+        (("--encrypted", "--format", "yaml"), "--format goes with --portable"),
     ):
         assert why in cli("export", *args, str(out / "x"), code=2).err
     ran = cli("import", "-", "--identity", "-", code=2)

@@ -432,6 +432,18 @@ def test_a_file_that_is_no_export_is_refused_as_a_whole(data: bytes, said: str) 
     assert "\x1b" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("item", "times", "said"),
+    [(b"{},", 1_000_000, "more than 1,000,000 items"), (b"[],", 9_000_000, "too many parts")],
+)
+def test_a_file_of_too_many_parts_is_refused_before_it_fills_the_memory(
+    item: bytes, times: int, said: str
+) -> None:
+    data = export().replace(b'"items": []', b'"items": [' + item * times + b"{}]")
+    with pytest.raises(TransferError, match=said):
+        read_platform(data)
+
+
 def test_every_fault_of_the_head_is_told() -> None:
     with pytest.raises(TransferError) as caught:
         read_platform(b'{"bifrost_export_version": "9", "entity_type": "tables"}')
