@@ -7,12 +7,13 @@ either no longer matches the screens. Fira Code must be installed to make them, 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +33,25 @@ from tests.tui.screens_support import press, settled
 FOLDER = Path(__file__).parent.parent / "screenshots"
 ALICE = Access("alice", "10.1.4.7")
 _NOT_A_SECRET = "only-to-show-what-the-field-says"
+_BUNDLE = {
+    "bifrost_tui_bundle": 1,
+    "program": "bifrost-tui 0.1.0",
+    "organizations": [
+        {
+            "name": "Acme Dental",
+            "configs": [
+                {"key": "booking_url", "type": "string", "value": "https://book.acme.example"},
+                {"key": "company_city", "type": "string", "value": "Portland"},
+                {"key": "backup_retention_days", "type": "int", "value": 90},
+                {"key": "mailgun_api_key", "type": "secret", "value": None},
+                {"key": "reminder_api_key", "type": "secret_ref", "value": "mailgun_api_key"},
+                {"key": "reminder_hours", "type": "json", "value": [24, 2]},
+                {"key": "stripe_api_key", "type": "secret", "value": None, "integration": "Stripe"},
+            ],
+        }
+    ],
+}
+"""Imported into the story: the staging system's configs, say."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -57,6 +77,7 @@ PICTURES = (
     Picture("members", ("m",)),
     Picture("remove", ("m", "j", "d")),
     Picture("audit", (*_ACME, "l")),
+    Picture("import", (*_ACME, "x", "i", *"staging.json", "enter")),
     Picture("light", _ACME, theme="light"),
     # Last: it rotates.
     Picture(
@@ -73,7 +94,11 @@ PICTURES = (
 def story(folder: Path) -> Iterator[Settings]:
     """Make the demo's story, with the same fingerprints every time."""
     environ = {"HOME": str(folder), KEY_VARIABLE: KEY}
-    with patch.object(RootSecret, "new", lambda: RootSecret(b"r" * DatabaseRoot.SIZE)):
+    (folder / "staging.json").write_text(json.dumps(_BUNDLE, indent=2))
+    with (
+        chdir(folder),
+        patch.object(RootSecret, "new", lambda: RootSecret(b"r" * DatabaseRoot.SIZE)),
+    ):
         settings = load_settings(environ)
         create_story(settings, ALICE, clock=HandClock()).close()
         yield settings
