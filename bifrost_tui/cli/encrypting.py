@@ -51,8 +51,6 @@ def check_options(form: str, options: Mapping[str, Any]) -> None:
         raise click.UsageError(
             "--passphrase-file, --recipient and --recipients-file go with --encrypted."
         )
-    if form == "encrypted" and options["notation"]:
-        raise click.UsageError("--format is for --portable: what is encrypted is JSON.")
     if keys and options["passphrase_file"]:
         raise click.UsageError(
             "Give a passphrase, or public keys with --recipient and --recipients-file, not both."

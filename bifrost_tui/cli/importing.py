@@ -28,44 +28,74 @@ _BUFFERED = 64 * 1024
 
 def emit_preview(plan: ImportPlan) -> None:
     """List what would become of each config, but those that stay as they are."""
-    rows, cut = _rows(plan.lines)
-    if rows:
-        emit_table(("ORGANIZATION", "KEY", "TYPE", "WHAT", "DIFFERENT", "NOTE", "PLACE"), rows)
-    reasons = [] if plan.possible else list(islice(plan.reasons(), _REASONS + 1))
-    if reasons:
-        more = len(reasons) > _REASONS
-        told = "".join(f"  {visible(reason)}\n" for reason in reasons[:_REASONS])
-        emit_text(f"Refused:\n{told}{'  ...' + chr(10) if more else ''}")
-    if cut or len(reasons) > _REASONS:
+    preview = _Preview(plan)
+    if preview.rows:
+        emit_table(("ORGANIZATION", "KEY", "TYPE", "WHAT", "PLACE"), preview.rows)
+    for title, sentences in (("Mind", preview.notes), ("Refused", preview.reasons)):
+        if sentences:
+            told = "".join(f"  {visible(sentence)}\n" for sentence in sentences)
+            emit_text(f"{title}:\n{told}")
+    if preview.cut:
         say("Not everything is listed; --dry-run --json lists all.")
 
 
-def _rows(lines: Iterable[PlanLine]) -> tuple[list[tuple[str, ...]], bool]:
-    """Return the rows of a preview, and whether some were left out of it."""
-    rows: list[tuple[str, ...]] = []
-    cut = False
-    for organization, group in groupby(lines, key=lambda line: line.organization):
-        name = organization or "Global"
+class _Preview:
+    """What of a plan is listed."""
+
+    def __init__(self, plan: ImportPlan) -> None:
+        self.rows: list[tuple[str, ...]] = []
+        self.notes: list[str] = []
+        """What to know of configs that can be imported."""
+        self.cut = False
+        """Whether something is left out."""
+        for organization, group in groupby(plan.lines, key=lambda line: line.organization):
+            self._take(organization or "Global", group)
+        found = [] if plan.possible else list(islice(plan.reasons(), _REASONS + 1))
+        self.cut = self.cut or len(found) > _REASONS
+        self.reasons = found[:_REASONS]
+        """What stands against the import."""
+
+    def _take(self, name: str, lines: Iterable[PlanLine]) -> None:
         seen: Counter[str] = Counter()
         listed: Counter[str] = Counter()
-        for line in group:
-            verdict = line.verdict.value
-            if verdict in ("same", "refused"):
+        for line in lines:
+            if line.verdict in (Verdict.SAME, Verdict.REFUSED):
                 continue
-            word = _WORDS.get(verdict, verdict)
-            word += ", needs a value" if verdict == "new" and line.needs_value else ""
+            if line.why:
+                self._note(f"{name} / {line.key}", line)
+            word = _word(line)
             seen[word] += 1
-            if seen[word] <= (_SHOWN if len(rows) < _ROWS else 0):
-                fields = ", ".join(line.fields)
-                rows.append((name, line.key, line.type.value, word, fields, line.why, line.place))
+            if seen[word] <= (_SHOWN if len(self.rows) < _ROWS else 0):
                 listed[word] += 1
+                self.rows.append((name, line.key, line.type.value, _what(word, line), line.place))
         for word, count in (seen - listed).items():
-            cut = True
-            rows.append((name, f"... {count:,} more", "", word, "", "", ""))
-    return rows, cut
+            self.cut = True
+            self.rows.append((name, f"... {count:,} more", "", word, ""))
+
+    def _note(self, which: str, line: PlanLine) -> None:
+        if len(self.notes) == _REASONS:
+            self.cut = True
+            return
+        place = f" ({line.place})" if line.place else ""
+        self.notes.append(f"{which}{place}: {line.why}")
 
 
-_WORDS = {"filled": "gets its value", "other value": "has another value"}
+def _what(word: str, line: PlanLine) -> str:
+    """Say what becomes of a config, and by name what is different."""
+    valued = line.verdict in _WORDS
+    names = [_FIELDS.get(field, field) for field in line.fields if field != "value" or not valued]
+    if not names:
+        return word
+    return f"{word}{', differs' if valued else ''}: {', '.join(names)}"
+
+
+def _word(line: PlanLine) -> str:
+    word = _WORDS.get(line.verdict, line.verdict.value)
+    return f"{word}, needs a value" if line.verdict is Verdict.NEW and line.needs_value else word
+
+
+_WORDS = {Verdict.FILLED: "gets its value", Verdict.OTHER_VALUE: "has another value"}
+_FIELDS = {"rotate_every_days": "rotation", "partial_mask": "mask"}
 
 
 def tell_sums(plan: ImportPlan, *, replace_secrets: bool) -> None:

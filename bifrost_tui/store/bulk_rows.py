@@ -173,14 +173,17 @@ def insert_rows(
 
     """
     problem: Exception | None = None
+    # What a savepoint takes back can still be asked about. Of other errors (a full disk) the engine
+    # may have taken back everything already: there is no savepoint then to go back to.
+    savepoint = connection.begin_nested()
     try:
-        # What a savepoint takes back can still be asked about.
-        with connection.begin_nested():
-            for secret, insertion in ((False, _INSERT_PLAIN), (True, _INSERT_SECRET)):
-                if some := [row for row in rows if ("secret" in row) is secret]:
-                    insertion.run_many(connection, some)
+        for secret, insertion in ((False, _INSERT_PLAIN), (True, _INSERT_SECRET)):
+            if some := [row for row in rows if ("secret" in row) is secret]:
+                insertion.run_many(connection, some)
+        savepoint.commit()
     except _dbapi(connection).IntegrityError as error:
         problem = error
+        savepoint.rollback()
     # Raised outside the handler: the driver's error may quote the rows.
     if problem is None:
         return {row["fingerprint"] for row in rows if row.get("fingerprint")}

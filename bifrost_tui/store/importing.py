@@ -14,6 +14,7 @@ from bifrost_tui.store.importing_plan import ImportPlan, needs_choice
 from bifrost_tui.store.importing_write import Choice, Writer
 from bifrost_tui.store.incoming import Imported, IncomingScope, OnConflict
 from bifrost_tui.store.requests import Access
+from bifrost_tui.store.uncollected import uncollected
 from bifrost_tui.store.views import Scope
 
 Progress = Callable[[int, int], object]
@@ -54,7 +55,7 @@ class Imports:
                 f"The file holds the configs of {len(scopes)} scopes, which cannot all go into"
                 f" {into.name}. Import it as it is, or choose one of its organizations."
             )
-        wanted = Wanted(into, create_organizations, form)
+        wanted = Wanted(into, create_organizations)
         step = counting(progress, sum(len(each.configs) for each in scopes))
 
         def work(connection: Connection) -> tuple[ImportPlan, Refusals]:
@@ -62,7 +63,8 @@ class Imports:
             found = checker.run(scopes)
             return ImportPlan(found, form, checker.problems), checker.refusals
 
-        plan, refusals = context.database.read(work)
+        with uncollected():
+            plan, refusals = context.database.read(work)
         self._tell(access, refusals, form)
         return plan
 
@@ -114,7 +116,8 @@ class Imports:
         about = next(iter(scopes.values())) if len(scopes) == 1 else None
 
         def work(connection: Connection) -> Imported:
-            return Writer(context, connection, access, plan, choice, step).run()
+            with uncollected():
+                return Writer(context, connection, access, plan, choice, step).run()
 
         return context.guard(
             access,

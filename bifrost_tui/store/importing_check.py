@@ -70,7 +70,6 @@ class Wanted:
 
     into: Scope | None
     create_organizations: bool
-    form: str
 
 
 class Refusals:

@@ -10,11 +10,12 @@ from typing import Any
 from bifrost_tui.display import counted, shorten, visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
+from bifrost_tui.store.uncollected import uncollected
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
 from bifrost_tui.transfer.platform_values import parse_json
-from bifrost_tui.transfer.strict import Wrong, check_parts, uncollected
+from bifrost_tui.transfer.strict import Wrong, check_parts
 
 VERSION = "1.0"
 """The one version of the platform's export files that there is."""

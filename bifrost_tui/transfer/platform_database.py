@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bifrost_tui.display import ELLIPSIS, counted, shorten, visible
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
+from bifrost_tui.store.uncollected import uncollected
 from bifrost_tui.transfer.platform_key import PlatformKey
 from bifrost_tui.transfer.platform_rows import PlatformRow, Tell, incoming_scopes
 from bifrost_tui.transfer.platform_values import parse_json
-from bifrost_tui.transfer.strict import Wrong, uncollected
+from bifrost_tui.transfer.strict import Wrong
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bifrost_tui import __version__
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.incoming import IncomingScope
+from bifrost_tui.store.uncollected import uncollected
 from bifrost_tui.transfer.bundle import PROGRAM_FIELD, VERSION, VERSION_FIELD, Frame
 from bifrost_tui.transfer.portable_json import JsonReader, JsonWriter
-from bifrost_tui.transfer.strict import Progress, uncollected
+from bifrost_tui.transfer.strict import Progress
 
 if TYPE_CHECKING:
     from bifrost_tui.store.exporting import Export, ExportedConfig

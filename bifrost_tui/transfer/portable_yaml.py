@@ -29,6 +29,9 @@ from bifrost_tui.transfer.strict import (
 # Without libyaml the library reads the same, slowly.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_FIXED = hasattr(yaml, "CSafeLoader")
+"""Whether the library's messages quote nothing of the text."""
+
 _MOST_NODES = 600_000
 """How many parts one config may have: more do not fit into a value of 1 MiB."""
 _DEEPEST = JSON_DEPTH + 8
@@ -41,6 +44,7 @@ _NUMBER = re.compile(
     r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
     r"|(?P<none>[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))"
 )
+_DIRECTIVE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9])%")
 _PADDED = re.compile(r"[-+]?0[0-9]")
 _NUMERIC = frozenset("+-.0123456789")
 
@@ -70,6 +74,10 @@ class YamlReader:
 
         """
         problem = ""
+        if found := _DIRECTIVE.search(self._data):
+            # The library compares each with all before it, however many there are.
+            line = _line(self._data, found.end())
+            raise TransferError(f"There is a directive (%), which a bundle has not, line {line}.")
         try:
             self._data.decode("utf-8")
             parser = _Parser(self._data)
@@ -83,7 +91,9 @@ class YamlReader:
         except UnicodeDecodeError as error:
             problem = f"the file is not UTF-8 text, line {_line(self._data, error.start)}."
         except yaml.MarkedYAMLError as error:
-            told = (error.problem or "it cannot be read").partition("'")[0].strip()
+            told = error.problem or "it cannot be read"
+            if not _FIXED:
+                told = told.partition("'")[0].strip()
             problem = f"this is no YAML: {told}{_where(error.problem_mark)}."
         except yaml.reader.ReaderError as error:
             line = _line(self._data, error.position)
@@ -99,8 +109,6 @@ class YamlReader:
         start = self._next()
         if type(start) is events.StreamEndEvent:
             raise _RefusedError("the file is empty", start)
-        if start.tags or start.version not in (None, (1, 2)):
-            raise _RefusedError("the file has a directive, which a bundle has not", start)
         self._bundle(frame, self._next())
         self._next()
         end = self._next()

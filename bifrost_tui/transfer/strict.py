@@ -6,11 +6,9 @@ read and everything that is wrong can be said at once. No message holds a value.
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -54,19 +52,6 @@ class Wrong:
 
 class _WrongError(Exception):
     """Something wrong within a value; caught before it leaves this module."""
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Make many things without looking for garbage among them: there is none."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def check_parts(text: str) -> None:

@@ -61,6 +61,11 @@ def arranged(plan: ImportPlan) -> list[PlanLine]:
     return sorted([*told, *added, *plan.lines], key=lambda line: _RANKS[line.verdict])
 
 
+def searched(line: PlanLine) -> str:
+    """Return what words of a filter are looked for in."""
+    return f"{line.key} {line.organization or 'global'}".casefold()
+
+
 def filters(rows: Sequence[PlanLine]) -> list[tuple[str, Lets]]:
     """Return what a key goes through: each verdict that there is, and what needs a value."""
     there = {line.verdict for line in rows}

@@ -14,14 +14,13 @@ from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, PlanLine
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
-from bifrost_tui.tui.import_cells import arranged
+from bifrost_tui.tui.import_cells import arranged, searched
 
 if TYPE_CHECKING:
     from bifrost_tui.store.importing_plan import ImportPlan
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.requests import Access
 
-_NO_DOTENV = (".json", ".yaml", ".yml", ".age")
 _Progress = Callable[[int, int], None]
 
 PORTABLE, ENCRYPTED, DOTENV, PLATFORM = "portable", "encrypted", "dotenv", "platform"
@@ -93,6 +92,8 @@ class Prepared:
     plan: ImportPlan
     rows: Sequence[PlanLine]
     """The lines of the preview."""
+    texts: Sequence[str]
+    """What a filter looks for words in, a line each."""
 
 
 def prepare(
@@ -118,6 +119,7 @@ def prepare(
 
 def form_of(data: bytes, name: str) -> str:
     """Tell what a file holds, by its content and its name."""
+    from bifrost_tui.transfer.dotenv import is_dotenv_name
     from bifrost_tui.transfer.platform import is_platform_export
     from bifrost_tui.transfer.sealed import is_sealed
 
@@ -125,9 +127,7 @@ def form_of(data: bytes, name: str) -> str:
         return ENCRYPTED
     if is_platform_export(data):
         return PLATFORM
-    name = name.lower()
-    named = name.startswith(".env.") and not name.endswith(_NO_DOTENV)
-    return DOTENV if named or name.endswith(".env") else PORTABLE
+    return DOTENV if is_dotenv_name(name) else PORTABLE
 
 
 def _portable(data: bytes, path: Path, _: ImportRequest, progress: _Progress) -> Read:
@@ -222,7 +222,8 @@ def plan(
         form=read.form,
         progress=progress,
     )
-    return Prepared(request, read, found, arranged(found))
+    rows = arranged(found)
+    return Prepared(request, read, found, rows, [searched(line) for line in rows])
 
 
 def plan_again(

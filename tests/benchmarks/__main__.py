@@ -23,6 +23,7 @@ from tests.benchmarks import (
     scale,
     scrubbing,
     start,
+    transfer,
     wire,
 )
 from tests.benchmarks.support import Plan, Result, compile_all, say
@@ -36,6 +37,7 @@ _GROUPS = {
     "scrub": scrubbing,
     "audit": audit_verify,
     "roles": roles,
+    "transfer": transfer,
     "wire": wire,
 }
 

@@ -12,27 +12,27 @@ import shutil
 import sqlite3
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from bifrost_tui.settings import load_settings
 from bifrost_tui.store.engine import _PRAGMAS
-from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.exporting import Export
-from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
+from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.store.opening import create_repository, open_repository
+from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config
-from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 from bifrost_tui.terminal import actor_name
+from bifrost_tui.transfer.portable import read_portable, write_portable
 from tests.benchmarks.support import Plan, Result, compared, environment, in_turn, say
 
 GROUP = "transfer"
@@ -135,30 +135,7 @@ def _config(at: int, secrets: int) -> dict[str, Any]:
 
 
 def _incoming(bundle: bytes) -> list[IncomingScope]:
-    return [
-        IncomingScope(each["name"], [_incoming_config(found) for found in each["configs"]])
-        for each in json.loads(bundle)["organizations"]
-    ]
-
-
-def _incoming_config(found: dict[str, Any]) -> IncomingConfig:
-    kind, value = ConfigType(found["type"]), found["value"]
-    secret = None
-    if kind is ConfigType.SECRET:
-        secret, value = EnteredSecret(value), None
-    elif kind is not ConfigType.STRING:
-        value = _ENCODE(value)
-    return IncomingConfig(
-        ConfigDraft(
-            key=found["key"],
-            type=kind,
-            value=value,
-            secret=secret,
-            integration=found.get("integration"),
-            description=found.get("description", ""),
-            rotate_every_days=found.get("rotate_every_days"),
-        )
-    )
+    return read_portable(bundle, secrets=True)
 
 
 # Import
@@ -195,10 +172,6 @@ def _import_bare(bench: _Bench, bundle: bytes) -> float:
 
 
 def _write_bare(connection: sqlite3.Connection, bundle: bytes, scope: Scope, context: Any) -> None:
-    from datetime import timedelta
-
-    from bifrost_tui.store.places import seal_context
-
     moment = datetime.now(UTC).replace(tzinfo=None)
     now, due = moment.isoformat(" "), (moment + timedelta(days=90)).isoformat(" ")
     actor = "alice"
@@ -250,19 +223,14 @@ def _exported(bench: _Bench, configs: int, runs: int) -> Result:
 
 def _export(bench: _Bench, repository: Repository, scope: Scope, file: Path) -> None:
     def write(export: Export) -> None:
-        with file.open("w", encoding="utf-8") as lines:
-            for found in export.rows(export.scopes[0].scope):
-                line: dict[str, Any] = {"key": found.key, "type": found.type}
-                line["value"] = None if found.value is None else json.loads(found.value)
-                if found.description:
-                    line["description"] = found.description
-                if found.integration is not None:
-                    line["integration"] = found.integration
-                if found.rotate_every_days is not None:
-                    line["rotate_every_days"] = found.rotate_every_days
-                lines.write(_ENCODE(line))
+        with file.open("wb") as written:
+            write_portable(export, partial(_put, written))
 
     repository.exports.portable(bench.access, [scope], write, form="portable")
+
+
+def _put(written: BinaryIO, data: bytes) -> None:
+    written.write(data)
 
 
 def _export_bare(connection: sqlite3.Connection, scope: Scope, file: Path) -> None:
@@ -290,8 +258,7 @@ def _memory(bench: _Bench) -> list[Result]:
     for number in (_MANY, _FEWER):
         bundle = bundle_of(number, 10)
         with bench.copy() as folder, bench.opened(folder) as (repository, scope):
-            incoming = _incoming(bundle)
-            peaks["import"].append(_peak(lambda: _plan_and_apply(bench, repository, incoming)))  # noqa: B023
+            peaks["import"].append(_peak(lambda: bench.bring(repository, bundle)))  # noqa: B023
             file = folder / "bundle"
             peaks["export"].append(_peak(lambda: _export(bench, repository, scope, file)))  # noqa: B023
     return [
@@ -304,13 +271,6 @@ def _memory(bench: _Bench) -> list[Result]:
         )
         for name, (many, fewer) in peaks.items()
     ]
-
-
-def _plan_and_apply(
-    bench: _Bench, repository: Repository, incoming: Sequence[IncomingScope]
-) -> None:
-    plan = repository.imports.plan(bench.access, incoming, form="encrypted")
-    repository.imports.apply(bench.access, plan)
 
 
 def _peak(work: Callable[[], object]) -> int:

@@ -529,7 +529,7 @@ def test_the_command_previews_and_imports_a_database(
     assert "There is no organization 'Acme' for you" in refused.out
     preview = cli("import", where, "--dry-run", "--create-orgs")
     assert "1 inactive organization left out: Gone." in preview.err
-    assert "3 organizations would be added: Acme, Bright" in preview.err
+    assert "3 new organizations: Acme, Bright" in preview.err
     done = cli("import", where, "--create-orgs", "--yes")
     assert f"{len(ROWS) + len(SECRETS) + 2} configs added" in done.err
     again = cli("import", where, "--yes")

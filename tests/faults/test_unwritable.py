@@ -23,8 +23,10 @@ from bifrost_tui.errors import (
 from bifrost_tui.settings import Settings
 from bifrost_tui.store import engine as engine_module
 from bifrost_tui.store.entered import EnteredSecret
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope, State
 from tests.support import (
     ALICE,
@@ -46,6 +48,13 @@ PLAIN, SECRET = planted()[0], planted()[2]
 LONG = PLAIN * 3000
 TABLES = ("organization", "config", "scope_summary", "member", "audit_event", "key_check")
 
+
+def _import(repository: Repository, *drafts: ConfigDraft) -> None:
+    incoming = IncomingScope("acme", [IncomingConfig(draft) for draft in drafts])
+    plan = repository.imports.plan(ALICE, [incoming], form="encrypted")
+    repository.imports.apply(ALICE, plan, replace_secrets=True)
+
+
 Change = Callable[[Repository, Scope, ConfigView], object]
 CHANGES: dict[str, Change] = {
     "add": lambda r, s, v: r.configs.add(ALICE, s, plain("new", LONG)),
@@ -53,12 +62,14 @@ CHANGES: dict[str, Change] = {
     "edit": lambda r, s, v: r.configs.edit(ALICE, v, plain("k", LONG)),
     "edit secret": lambda r, s, v: r.configs.edit(ALICE, v, secret("k", SECRET + LONG)),
     "rotate": lambda r, s, v: r.configs.rotate(ALICE, v, EnteredSecret(SECRET + LONG)),
+    "import": lambda r, s, v: _import(r, plain("new", LONG), secret("newer", SECRET + LONG)),
+    "import secret": lambda r, s, v: _import(r, secret("k", SECRET + LONG)),
     "delete": lambda r, s, v: r.configs.delete(ALICE, v),
     "add organization": lambda r, s, v: r.organizations.add(ALICE, "New"),
     "rename organization": lambda r, s, v: r.organizations.rename(ALICE, s, 1, "New"),
     "archive organization": lambda r, s, v: r.organizations.archive(ALICE, s, 1),
 }
-GROWING = ["add", "add secret", "edit", "edit secret", "rotate"]
+GROWING = ["add", "add secret", "edit", "edit secret", "rotate", "import", "import secret"]
 
 
 @pytest.fixture

@@ -321,7 +321,7 @@ async def test_a_hostile_name_is_shown_and_not_obeyed(world: World, home: Path) 
 STATES: dict[str, tuple[str, ...]] = {
     "choice": ("x",),
     "form": ("x", "e"),
-    "problem": ("x", "e", "slash", "enter"),
+    "problem": ("x", "e", "slash", "x", "enter"),
     "replace": ("x", "e", "enter"),
     "done": ("x", "e", "backspace", "enter"),
 }

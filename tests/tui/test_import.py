@@ -240,6 +240,20 @@ async def test_a_stopped_import_changes_nothing(
     assert stored(world) == before
 
 
+async def test_a_preview_locks_and_is_there_again(world: World, home: Path) -> None:
+    bundle(home, {ACME: [NEW, WAITING]})
+    async with running(world) as pilot:
+        screen = await preview(pilot)
+        await press(pilot, "j", "i", "ctrl+l")
+        assert "mailgun_key" not in text(pilot)
+        assert ACME not in text(pilot)
+        assert "acme.json" not in text(pilot)
+        await press(pilot, "enter")
+        shown(pilot, ImportConfirm)
+        await press(pilot, "escape")
+        assert screen.table.cursor == 1
+
+
 async def test_one_thing_is_done_after_the_other(world: World, home: Path) -> None:
     bundle(home, {ACME: [NEW]})
     async with running(world) as pilot:
@@ -312,6 +326,7 @@ async def test_a_bundle_of_several_does_not_go_into_one(world: World, home: Path
         ("nowhere.json", None, "No such file"),
         ("~nobody-of-that-name/acme.json", None, "There can be no file of that name"),
         (".", None, "is a folder"),
+        ("bifrost+postgresql://host/db", None, "is for the command: bifrost-tui import"),
         ("broken.json", b'{"bifrost_tui_bundle": 1, "organ', ""),
         ("broken.json", f'{{"{TYPED}": 1}}'.encode(), ""),
         ("broken.yaml", b"a: &b [*b]", ""),

@@ -257,10 +257,11 @@ def test_a_preview_lists_what_would_change_and_changes_nothing(full: Cli, tmp_pa
     before, log = contents(), len(events(database_file()))
     ran = full("import", file, "--dry-run")
     rows = [line.split() for line in ran.lines]
-    assert rows[0] == ["ORGANIZATION", "KEY", "TYPE", "WHAT", "DIFFERENT", "PLACE"]
+    assert rows[0] == ["ORGANIZATION", "KEY", "TYPE", "WHAT", "PLACE"]
     assert [row[1] for row in rows[1:]] == ["API_KEY", "LIMIT", "NEW_KEY", "OTHER"]
     assert "new, needs a value" in ran.lines[3]
-    assert "type" in ran.lines[2]
+    assert "differs: integration, rotation" in ran.lines[1]
+    assert "differs: type" in ran.lines[2]
     assert "5 configs: 2 new, 1 same, 2 differ.\n" in ran.err
     assert ran.err.endswith("Nothing was imported: this was a dry run.\n")
     found = full("import", file, "--dry-run", "--json").json
@@ -273,6 +274,15 @@ def test_a_preview_lists_what_would_change_and_changes_nothing(full: Cli, tmp_pa
     ]
     assert contents() == before
     assert len(events(database_file())) == log
+
+
+def test_what_to_know_of_a_config_is_said_below(full: Cli, tmp_path: Path) -> None:
+    reference = {"type": "secret_ref", "value": "NOWHERE"}
+    file = bundle(tmp_path / "a.json", ("Acme", {"TO": reference}))
+    ran = full("import", file, "--dry-run")
+    assert ran.lines[2] == "Mind:"
+    assert ran.lines[3].startswith("  Acme / TO (line ")
+    full("import", file, "--yes")
 
 
 def test_what_differs_is_decided_by_an_option(full: Cli, tmp_path: Path) -> None:

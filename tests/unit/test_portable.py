@@ -353,8 +353,15 @@ def test_what_yaml_has_and_json_has_not_is_said_of_the_config(value: str, proble
         (yaml_text("{[a]: b}"), "a name is text, and neither a list nor a mapping"),
         (yaml_text("{? {a: b} : c}"), "a name is text, and neither"),
         (yaml_text("1") + b"---\na: 1\n", "a second document begins"),
-        (b"%YAML 1.1\n---\n" + yaml_text("1"), "has a directive"),
-        (b"%TAG ! tag:x,2000:\n---\n" + yaml_text("1"), "has a directive"),
+        (
+            b"%YAML 1.1\n---\n" + yaml_text("1"),
+            "is a directive (%), which a bundle has not, line 1.",
+        ),
+        (
+            b"%TAG ! tag:x,2000:\n---\n" + yaml_text("1"),
+            "is a directive (%), which a bundle has not, line 1.",
+        ),
+        (yaml_text("1") + b"...\n%TAG ! x:\n---\na: 1\n", "is a directive (%)"),
         (yaml_text("1") + b"program: q\n", "'program' comes twice, line 7, column 1"),
         (yaml_text("[" * 5000), "nested too deep"),
         (yaml_text("{a: " * 5000), "nested too deep"),
@@ -374,7 +381,7 @@ def test_what_yaml_has_and_json_has_not_is_said_of_the_config(value: str, proble
         (b"global: 5\n", "configs are a list"),
         (b"global: [5]\n", "a config is a mapping"),
     ],
-    ids=range(31),
+    ids=range(32),
 )
 def test_a_yaml_file_that_is_none_of_ours_is_refused_in_words(data: bytes, message: str) -> None:
     begun = time.monotonic()
@@ -437,8 +444,10 @@ def test_values_of_secrets_are_taken_where_they_may_travel() -> None:
         yaml_text("1" + " #" * 500_000),
         yaml_text("{" + ", ".join(f"k{at}: 1" for at in range(50_000)) + "}"),
         b"#\n" * 1_000_000,
+        b"".join(b"%%TAG !a%d! tag:x\n" % at for at in range(100_000)) + b"---\na: 1\n",
+        yaml_text("[" + '"a", ' * 100_000),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_no_file_takes_more_time_than_its_length_asks_for(data: bytes) -> None:
     begun = time.process_time()
@@ -460,6 +469,16 @@ def outcome(data: bytes, name: str = "") -> str:
     assert refused.__cause__ is None
     assert refused.__context__ is None
     return refused.message
+
+
+@NOTATIONS
+def test_whoever_waits_is_told_how_far_it_is(as_yaml: bool) -> None:
+    told: list[tuple[int, int]] = []
+    data = written([("Acme", [one(key=f"K{at}") for at in range(3500)])], yaml=as_yaml)
+    read_portable(data, progress=lambda done, total: told.append((done, total)))
+    assert len(told) == 3
+    assert told == sorted(told)
+    assert all(0 < done <= total == len(data) for done, total in told)
 
 
 # Mutations

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 
-from bifrost_tui.display import visible
+from bifrost_tui.display import counted, visible
 from bifrost_tui.store.incoming import OnConflict
 from bifrost_tui.tui.base import LABEL_WIDTH, DataModal
 from bifrost_tui.tui.import_cells import facts_text
@@ -52,8 +52,7 @@ class ImportConfirm(DataModal[ImportDecision | None]):
             dialog.border_title = Content(f"Import {visible(self._file)}")
             yield TextBlock(facts_text(plan))
             if plan.differing:
-                words = Text("\nWhat differs can be kept as it is here, or overwritten.")
-                yield TextBlock(words)
+                yield TextBlock(Text(f"\n{_differing(plan.differing)}"))
             if plan.other_values:
                 field = Field(
                     "Other values", Choice([_KEEP, _REPLACE], _KEEP, id="values"), name="values"
@@ -94,3 +93,12 @@ class ImportConfirm(DataModal[ImportDecision | None]):
     def action_cancel(self) -> None:
         """Import nothing."""
         self.dismiss(None)
+
+
+def _differing(number: int) -> str:
+    """Say what is asked about what differs."""
+    verb, them = ("differs", "it") if number == 1 else ("differ", "them")
+    return (
+        f"{counted(number, 'config')} {verb} from the file. Keep {them} as here, or overwrite"
+        f" {them}? No value of a secret is changed by that."
+    )

@@ -39,6 +39,7 @@ from bifrost_tui.tui.working import Progress, WorkingScreen
 _AS_IT_SAYS = "as the file says"
 _HERE, _MISSING = "only those here", "add missing ones"
 _MOST = 200
+_DATABASES = ("bifrost+postgresql:", "bifrost+postgres:")
 
 
 class _Problems(VerticalScroll):
@@ -134,6 +135,9 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
         name = self.query_one("#file", LineInput).value.strip()
         if not name or name == "-":
             self._point_at("file", "Give the name of a file.")
+            return
+        if name.startswith(_DATABASES):
+            self._point_at("file", "A platform's database is for the command: bifrost-tui import.")
             return
         request = ImportRequest(
             name,

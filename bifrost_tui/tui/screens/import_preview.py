@@ -157,16 +157,15 @@ class ImportPreview(WorkingScreen[Finished | None]):
         words = self.filter_bar.text.casefold().split()
         lets = dict(self._filters).get(self._narrowed)
         rows = self._prepared.rows
+        if words:
+            pairs = list(zip(rows, self._prepared.texts, strict=True))
+            for word in words:
+                pairs = [pair for pair in pairs if word in pair[1]]
+            rows = [line for line, _ in pairs]
         if lets is not None:
             rows = [line for line in rows if lets(line)]
-        if words:
-            rows = [line for line in rows if _has(line, words)]
         self._shown = rows
-        at = 0
-        if keep is not None:
-            place = (keep.organization, keep.key)
-            at = next((n for n, row in enumerate(rows) if (row.organization, row.key) == place), 0)
-        self.table.reset_rows(rows, cursor=at)
+        self.table.reset_rows(rows, cursor=_index(rows, keep))
         found = f"{len(rows):,} of {len(self._prepared.rows):,}"
         self.filter_bar.show_count(found if words else "")
         alone = Text(f"only {self._narrowed}: {found}" if self._narrowed else "", "$muted")
@@ -359,9 +358,16 @@ class ImportPreview(WorkingScreen[Finished | None]):
             self.dismiss(None)
 
 
-def _has(line: PlanLine, words: Sequence[str]) -> bool:
-    text = f"{line.key} {line.organization or 'global'}".casefold()
-    return all(word in text for word in words)
+def _index(rows: Sequence[PlanLine], wanted: PlanLine | None) -> int:
+    """Return where a line is; of another plan, where its key is; else the first."""
+    for at, line in enumerate(rows):
+        if line is wanted:
+            return at
+    if wanted is not None:
+        for at, line in enumerate(rows):
+            if line.key == wanted.key and line.organization == wanted.organization:
+                return at
+    return 0
 
 
 def _row_style(line: PlanLine) -> str:
