@@ -11,7 +11,7 @@ import os
 import random
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 FILES = 60
 """How many files of a form are tried in a run of the tests."""
+IN_EARNEST = ("--yes", "--on-conflict", "overwrite", "--replace-secrets")
 LIMIT = 10.0
 """Seconds of this process's work for one file of at most some hundred kilobytes."""
 MEMORY = 400 * 1024
@@ -145,29 +146,35 @@ def test_a_hostile_file_ends_in_a_plan_or_a_clear_error(
     source = random.Random(SEED)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     end = time.monotonic() + SECONDS
-    planned = tried = 0
+    planned = done = tried = 0
     while tried < FILES or time.monotonic() < end:
         state = source.getstate()
         wrong, in_place = mutated(source.choice(form.files), form.files, source)
         try:
-            planned += attempt(form, wrong, tmp_path, exact=in_place)
+            if attempt(form, wrong, tmp_path, exact=in_place):
+                planned += 1
+                if source.random() < 0.3:
+                    assert attempt(form, wrong, tmp_path, exact=in_place, how=IN_EARNEST)
+                    done += 1
         except BaseException:
             # What to try again.
             (tmp_path / f"found{form.ending}").write_bytes(wrong)
             print(f"file {tried} of seed {SEED}: {tmp_path}/found{form.ending} {state[0]}")
             raise
         tried += 1
-    print(f"{form_of.__name__}: {tried} files, {planned} of them could be imported")
+    print(f"{form_of.__name__}: {tried} files, {planned} could be imported, {done} were")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
 
 
-def attempt(form: Form, data: bytes, folder: Path, *, exact: bool) -> bool:
+def attempt(
+    form: Form, data: bytes, folder: Path, *, exact: bool, how: Sequence[str] = ("--dry-run",)
+) -> bool:
     """Try to import a file; return whether there was a plan that could be done.
 
     ``exact`` says that no part of it was moved: then no value has become a name.
     """
     begun = time.process_time()
-    result = run(form, data, folder)
+    result = run(form, data, folder, how)
     took = time.process_time() - begun
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise AssertionError("no clear error") from result.exception
@@ -187,10 +194,10 @@ def attempt(form: Form, data: bytes, folder: Path, *, exact: bool) -> bool:
     return result.exit_code == 0
 
 
-def run(form: Form, data: bytes, folder: Path) -> Result:
-    """Say what an import of a file would do."""
+def run(form: Form, data: bytes, folder: Path, how: Sequence[str] = ("--dry-run",)) -> Result:
+    """Import a file, or say what that would do."""
     path = folder / f"hostile{form.ending}"
     path.write_bytes(data if form.wrap is None else form.wrap(data))
     path.chmod(0o600)
-    command = ["import", str(path), *form.options, "--dry-run", "--json", "--create-orgs"]
+    command = ["import", str(path), *form.options, *how, "--json", "--create-orgs"]
     return CliRunner().invoke(program, command, prog_name="bifrost-tui")
