@@ -228,7 +228,10 @@ class _Import:
                 emit_preview(plan)
                 tell_sums(plan, replace_secrets=self._replace_secrets)
             if not plan.possible:
-                return self._end(plan, None, "Nothing can be imported.", code=FAILED)
+                told = "Nothing can be imported."
+                if plan.missing_organizations:
+                    told += " --create-orgs adds the organizations that are not here."
+                return self._end(plan, None, told, code=FAILED)
             if self._dry_run:
                 return self._end(plan, None, "Nothing was imported: this was a dry run.")
             if plan.changes_nothing:

@@ -157,7 +157,8 @@ class Checker:
                     " organizations, or import into another one.",
                     refused=error.refused,
                 )
-                problem = self.refusals.add(nowhere, short)
+                told = self.refusals.add(nowhere, short)
+                return PlannedScope(nowhere, problem=told, missing=True)
         except AccessDeniedError as error:
             problem = self.refusals.add(nowhere, error)
         return PlannedScope(nowhere, problem=problem) if problem else self._new(name)

@@ -114,10 +114,14 @@ _VALUED = (Verdict.FILLED, Verdict.OTHER_VALUE)
 class PlannedScope:
     """The configs for one scope, in the order of their keys."""
 
-    __slots__ = ("entries", "new", "problem", "scope")
+    __slots__ = ("entries", "missing", "new", "problem", "scope")
 
-    def __init__(self, scope: Scope, *, new: bool = False, problem: str = "") -> None:
+    def __init__(
+        self, scope: Scope, *, new: bool = False, problem: str = "", missing: bool = False
+    ) -> None:
         self.scope = scope
+        self.missing = missing
+        """Whether it is an organization that is not there for the actor and was not to be added."""
         self.new = new
         """Whether it is an organization that is to be added."""
         self.problem = problem
@@ -154,6 +158,11 @@ class ImportPlan:
     def new_organizations(self) -> tuple[str, ...]:
         """The organizations that would be added, by name."""
         return tuple(planned.scope.name for planned in self._scopes if planned.new)
+
+    @property
+    def missing_organizations(self) -> bool:
+        """Whether organizations are not there for the actor, and were not to be added."""
+        return any(planned.missing for planned in self._scopes)
 
     @property
     def refused(self) -> int:

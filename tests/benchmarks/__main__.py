@@ -22,6 +22,7 @@ from tests.benchmarks import (
     roles,
     scale,
     scrubbing,
+    sealed,
     start,
     transfer,
     wire,
@@ -38,6 +39,7 @@ _GROUPS = {
     "audit": audit_verify,
     "roles": roles,
     "transfer": transfer,
+    "sealed": sealed,
     "wire": wire,
 }
 

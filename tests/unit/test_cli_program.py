@@ -16,6 +16,7 @@ import pytest
 from bifrost_tui import __version__
 from bifrost_tui.cli.base import Command, Group, LazyGroup
 from bifrost_tui.cli.main import program
+from bifrost_tui.origin import Origin
 from tests.support import planted
 from tests.terminal.harness import TerminalSession
 from tests.unit.cli_support import Cli, run_process, run_python
@@ -144,8 +145,12 @@ def test_the_screens_are_given_what_was_asked_for(
     cli(code=7)
     cli("--org", "Acme", "--theme", "light", "--no-mouse", "--no-wire", code=7)
     assert given == [
-        ("dark", "alice", {"organization": None, "mouse": True, "wire": True}),
-        ("light", "alice", {"organization": "Acme", "mouse": False, "wire": False}),
+        ("dark", "alice", {"organization": None, "mouse": True, "wire": True, "origin": Origin()}),
+        (
+            "light",
+            "alice",
+            {"organization": "Acme", "mouse": False, "wire": False, "origin": Origin()},
+        ),
     ]
 
 
