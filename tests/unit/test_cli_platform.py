@@ -169,7 +169,10 @@ def test_what_goes_to_a_platform_comes_back(platform: Cli, tmp_path: Path, key_f
     [
         (("--platform", "-"), "with --platform-key-file FILE"),
         (("--portable", "-", "--platform-key-file", "x"), "--platform-key-file goes with"),
-        (("--platform", "-", "--platform-key-file", "x", "--format", "yaml"), "--format is for"),
+        (
+            ("--platform", "-", "--platform-key-file", "x", "--format", "yaml"),
+            "--format goes with --portable",
+        ),
         (("--platform", "-", "--platform-key-file", "x", "--recipient", "y"), "with --encrypted"),
     ],
 )
