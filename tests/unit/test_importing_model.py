@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from bifrost_tui.errors import InvalidInputError, TransferError
@@ -330,6 +330,7 @@ def test_an_import_does_what_the_model_says(
         assert rows(repository) == kept
 
 
+@settings(max_examples=50)
 @given(scopes_of(HERE))
 def test_what_was_exported_comes_back_as_it_was(here: dict[str | None, list[ConfigDraft]]) -> None:
     """Export, an empty database, import, export: the same, secrets without their values."""
