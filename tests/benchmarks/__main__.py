@@ -18,6 +18,7 @@ from tests.benchmarks import (
     audit_verify,
     filtering,
     lifecycle,
+    platform_files,
     reading,
     roles,
     scale,
@@ -40,6 +41,7 @@ _GROUPS = {
     "roles": roles,
     "transfer": transfer,
     "sealed": sealed,
+    "platform": platform_files,
     "wire": wire,
 }
 

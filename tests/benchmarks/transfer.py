@@ -172,6 +172,13 @@ def _import_bare(bench: _Bench, bundle: bytes) -> float:
 
 
 def _write_bare(connection: sqlite3.Connection, bundle: bytes, scope: Scope, context: Any) -> None:
+    write_bare(connection, json.loads(bundle)["organizations"][0]["configs"], scope, context)
+
+
+def write_bare(
+    connection: sqlite3.Connection, configs: list[dict[str, Any]], scope: Scope, context: Any
+) -> None:
+    """Write configs, as a bundle has them, into the table: nothing but that, in one commit."""
     moment = datetime.now(UTC).replace(tzinfo=None)
     now, due = moment.isoformat(" "), (moment + timedelta(days=90)).isoformat(" ")
     actor = "alice"
@@ -194,7 +201,6 @@ def _write_bare(connection: sqlite3.Connection, bundle: bytes, scope: Scope, con
             *(None, None, None),
         )
 
-    configs = json.loads(bundle)["organizations"][0]["configs"]
     connection.execute("BEGIN IMMEDIATE")
     for start in range(0, len(configs), _CHUNK):
         connection.executemany(_INSERT, [row(found) for found in configs[start : start + _CHUNK]])
