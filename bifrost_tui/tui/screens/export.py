@@ -117,10 +117,10 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
         self.query_one(Status).clear()
         name = self.query_one("#file", LineInput).value.strip()
         if not name or name == "-":
-            self._point_at("file", "Give the file a name.")
+            Field.point_at(self, "file", "Give the file a name.")
             return
         if self._wanted is None and self._form == DOTENV:
-            self._point_at("form", "A .env file holds one organization. Choose which.")
+            Field.point_at(self, "form", "A .env file holds one organization. Choose which.")
             return
         self._export(name, replace=False)
 
@@ -144,7 +144,7 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
             elif getattr(error, "field", "") == "file" or isinstance(
                 error, AccessDeniedError | ExportError
             ):
-                self._point_at("file", error.message)
+                Field.point_at(self, "file", error.message)
             else:
                 self.say(f"Not exported. {error.message}", "error")
 
@@ -187,10 +187,6 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
         if done.left_out:
             words += f" · {counted(len(done.left_out), 'archived organization')} left out"
         self.dismiss(words)
-
-    def _point_at(self, name: str, message: str) -> None:
-        self.query_one(f"#field-{name}", Field).show_error(message)
-        self.query_one(f"#{name}").focus()
 
     def action_cancel(self) -> None:
         """Stop, or write nothing."""

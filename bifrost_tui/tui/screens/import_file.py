@@ -134,10 +134,12 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
         self._clear()
         name = self.query_one("#file", LineInput).value.strip()
         if not name or name == "-":
-            self._point_at("file", "Give the name of a file.")
+            Field.point_at(self, "file", "Give the name of a file.")
             return
         if name.startswith(_DATABASES):
-            self._point_at("file", "A platform's database is for the command: bifrost-tui import.")
+            Field.point_at(
+                self, "file", "A platform's database is for the command: bifrost-tui import."
+            )
             return
         request = ImportRequest(
             name,
@@ -166,7 +168,7 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
     def _refused(self, error: BifrostError) -> None:
         if isinstance(error, PassphraseWantedError):
             self.query_one("#field-passphrase").display = True
-            self._point_at("passphrase", "")
+            Field.point_at(self, "passphrase", "")
             self.say(error.message)
             return
         name = "passphrase" if isinstance(error, WrongPassphraseError) else ""
@@ -174,15 +176,11 @@ class ImportScreen(DataModal[Finished | None], WorkingScreen[Finished | None]):
         if isinstance(error, AccessDeniedError | TransferError):
             name = name or "file"
         if name in ("file", "into", "passphrase"):
-            self._point_at(name, error.message)
+            Field.point_at(self, name, error.message)
         else:
             self.say(f"Not read. {error.message}", "error")
         problems = tuple(getattr(error, "problems", ()))
         self._show_problems(tuple(each for each in problems if each not in error.message))
-
-    def _point_at(self, name: str, message: str) -> None:
-        self.query_one(f"#field-{name}", Field).show_error(message)
-        self.query_one(f"#{name}").focus()
 
     def action_cancel(self) -> None:
         """Stop, or import nothing."""

@@ -172,11 +172,6 @@ class ImportPreview(WorkingScreen[Finished | None]):
         self.facts.right = Text() if words else alone
         self._row_highlighted()
 
-    @on(PagedTable.PageWanted)
-    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
-        rows = self._shown[event.first_index : event.first_index + event.count]
-        event.table.put_page(event.generation, event.page, rows)
-
     @on(PagedTable.RowHighlighted)
     def _row_highlighted(self) -> None:
         line: PlanLine | None = self.table.current

@@ -165,11 +165,6 @@ class KeyAcrossScreen(DataScreen[None]):
         self.filter_bar.show_count(found)
         self.refresh_bindings()
 
-    @on(PagedTable.PageWanted)
-    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
-        rows = self._shown[event.first_index : event.first_index + event.count]
-        event.table.put_page(event.generation, event.page, rows)
-
     @on(PagedTable.RowHighlighted)
     def _row_highlighted(self) -> None:
         self.refresh_bindings()

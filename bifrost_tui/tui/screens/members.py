@@ -84,7 +84,6 @@ class MembersScreen(DataScreen[None]):
         super().__init__(classes=classes)
         self._scope = ALL_SCOPES if scope == GLOBAL_SCOPE else scope
         self._all: tuple[MemberView, ...] = ()
-        self._shown: tuple[MemberView, ...] = ()
         self._left: tuple[LeaverView, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -135,7 +134,7 @@ class MembersScreen(DataScreen[None]):
     def _refused(self, error: BifrostError) -> None:
         if isinstance(error, (AccessDeniedError, OrganizationNotFoundError)):
             # Nothing of it is theirs to see, any more.
-            self._all = self._shown = ()
+            self._all = ()
             self.table.reset(0)
         self.tell_problem(error)
         self.refresh_bindings()
@@ -150,7 +149,7 @@ class MembersScreen(DataScreen[None]):
 
     def _narrow(self, keep: str | None) -> None:
         words = self.filter_bar.text.casefold().split()
-        self._shown = tuple(
+        shown = tuple(
             view
             for view in self._all
             if all(
@@ -158,8 +157,8 @@ class MembersScreen(DataScreen[None]):
                 for word in words
             )
         )
-        ids = [view.id for view in self._shown]
-        self.table.reset(len(ids), cursor=ids.index(keep) if keep in ids else 0)
+        ids = [view.id for view in shown]
+        self.table.reset_rows(shown, cursor=ids.index(keep) if keep in ids else 0)
         self.filter_bar.show_count(f"{len(ids):,} of {len(self._all):,}" if words else "")
         self.refresh_bindings()
 
@@ -174,11 +173,6 @@ class MembersScreen(DataScreen[None]):
             words = f"▲ {counted(secrets, 'secret')} that {who} could read"
             facts.append(" · ").append(words, "$warning")
         self.facts.left = facts
-
-    @on(PagedTable.PageWanted)
-    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
-        rows = self._shown[event.first_index : event.first_index + event.count]
-        event.table.put_page(event.generation, event.page, rows)
 
     @on(PagedTable.RowHighlighted)
     def _row_highlighted(self) -> None:

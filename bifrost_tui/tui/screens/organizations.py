@@ -99,7 +99,6 @@ class OrganizationsScreen(DataScreen[None]):
         super().__init__(classes=classes)
         self._open_name = open_name
         self._all: tuple[OrganizationView, ...] = ()
-        self._shown: tuple[OrganizationView, ...] = ()
         self._archived = False
         self._loaded = False
 
@@ -188,12 +187,12 @@ class OrganizationsScreen(DataScreen[None]):
 
     def _narrow(self, keep: str | None) -> None:
         wanted = self.filter_bar.text.casefold().split()
-        self._shown = tuple(
+        shown = tuple(
             view for view in self._all if all(word in view.scope.name.casefold() for word in wanted)
         )
-        names = [view.scope.name for view in self._shown]
-        self.table.reset_rows(self._shown, cursor=names.index(keep) if keep in names else 0)
-        self.filter_bar.show_count(f"{len(self._shown)} of {len(self._all)}" if wanted else "")
+        names = [view.scope.name for view in shown]
+        self.table.reset_rows(shown, cursor=names.index(keep) if keep in names else 0)
+        self.filter_bar.show_count(f"{len(shown)} of {len(self._all)}" if wanted else "")
         self._show_facts()
         self.refresh_bindings()
         self.call_after_refresh(self.filter_bar.prepare)
@@ -209,11 +208,6 @@ class OrganizationsScreen(DataScreen[None]):
         elif self._loaded and not organizations:
             facts.append(" · press a to add the first")
         self.facts.left = facts
-
-    @on(PagedTable.PageWanted)
-    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
-        rows = self._shown[event.first_index : event.first_index + event.count]
-        event.table.put_page(event.generation, event.page, rows)
 
     @on(PagedTable.RowHighlighted)
     def _row_highlighted(self) -> None:

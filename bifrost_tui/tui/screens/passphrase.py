@@ -80,13 +80,13 @@ class PassphraseForm(DataModal[bool | None]):
             field.show_error("")
         new, again = (self._field(name).entered() for name in ("passphrase", "again"))
         if new is None:
-            self._point_at("passphrase", "Nothing is entered.")
+            Field.point_at(self, "passphrase", "Nothing is entered.")
             return
         from bifrost_tui.store.entered import same_entered
 
         if again is None or not same_entered(new, again):
             self._field("again").clear()
-            self._point_at("again", "It is not the same. Enter the new one once more.")
+            Field.point_at(self, "again", "It is not the same. Enter the new one once more.")
             return
         self._saving = True
         current = self._field("current").entered()
@@ -101,13 +101,9 @@ class PassphraseForm(DataModal[bool | None]):
         self._saving = False
         name = getattr(error, "field", "")
         if name in ("current", "passphrase"):
-            self._point_at(name, error.message)
+            Field.point_at(self, name, error.message)
         else:
             self.say(f"Not set. {error.message}", "error")
-
-    def _point_at(self, name: str, message: str) -> None:
-        self.query_one(f"#field-{name}", Field).show_error(message)
-        self._field(name).focus()
 
     def action_cancel(self) -> None:
         """Leave it as it is."""

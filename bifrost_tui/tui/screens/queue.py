@@ -110,7 +110,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
 
     def on_mount(self) -> None:
         """Show the first secret."""
-        self.table.reset(len(self._queue))
+        self.table.reset_rows(self._queue.items)
         self._show()
 
     # What is shown
@@ -139,11 +139,6 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
                 return Text(f"{old}{item.fingerprint}", "$muted")
             case Step.WAITING:
                 return waiting_text(item.line, self.bifrost.clock())
-
-    @on(PagedTable.PageWanted)
-    def _page_wanted(self, event: PagedTable.PageWanted) -> None:
-        rows = self._queue.items[event.first_index : event.first_index + event.count]
-        event.table.put_page(event.generation, event.page, rows)
 
     def _show(self) -> None:
         """Show where the queue stands: the current secret, or what has become of all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 from textual.widgets.text_area import Edit, EditResult
@@ -62,6 +63,12 @@ class Field(Widget):
     @on(DescendantBlur)
     def _left(self) -> None:
         self.remove_class("-focused")
+
+    @classmethod
+    def point_at(cls, screen: Screen[Any], name: str, message: str) -> None:
+        """Say what is wrong beneath the field of a name, and go there."""
+        screen.query_one(f"#field-{name}", cls).show_error(message)
+        screen.query_one(f"#{name}").focus()
 
     def show_error(self, message: str) -> None:
         """Say what is wrong, beneath the widget; nothing takes it back."""

@@ -97,7 +97,7 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
     """The index of the row under the cursor; -1 where there are no rows."""
 
     class PageWanted(Message):
-        """A page is about to show; answer with :meth:`PagedTable.put_page`."""
+        """A page that is not at hand is about to show; answer with :meth:`PagedTable.put_page`."""
 
         def __init__(
             self, table: PagedTable[Any], generation: int, page: int, first_index: int, count: int
@@ -146,6 +146,8 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         classes: str | None = None,
     ) -> None:
         self._pages: PageCache[RowT] = PageCache(page_size)
+        self._rows: Sequence[RowT] | None = None
+        """All of them, where they are at hand."""
         self._painter = LinePainter(columns, cells, row_style)
         super().__init__(name=name, id=id, classes=classes)
         self.auto_links = False  # links would repaint the table at every move of the mouse
@@ -174,6 +176,10 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
 
         Returns the new generation: answers to what was asked before are ignored.
         """
+        self._rows = None
+        return self._reset(total, cursor)
+
+    def _reset(self, total: int, cursor: int) -> int:
         generation = self._pages.reset(total)
         self._total_changed(cursor)
         self.refresh_rows()
@@ -181,7 +187,8 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
 
     def reset_rows(self, rows: Sequence[RowT], *, cursor: int = 0) -> None:
         """Take other rows, all of them at hand: what shows is there at once."""
-        generation, size = self.reset(len(rows), cursor=cursor), self._pages.page_size
+        self._rows = rows
+        generation, size = self._reset(len(rows), cursor), self._pages.page_size
         top = self.scroll_offset.y
         for page in sorted({at // size for at in (top, top + self.size.height, self.cursor)}):
             self.put_page(generation, page, rows[page * size : (page + 1) * size])
@@ -336,10 +343,13 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         self._will_ask = False
         if not self.size.height:
             return  # the first layout asks
+        generation = self._pages.generation
         for page in self._pages.ask(self.scroll_offset.y, self.size.height):
-            self.post_message(
-                self.PageWanted(self, self._pages.generation, page, *self._pages.span(page))
-            )
+            first, count = self._pages.span(page)
+            if self._rows is not None:
+                self.put_page(generation, page, self._rows[first : first + count])
+            else:
+                self.post_message(self.PageWanted(self, generation, page, first, count))
 
     # Drawing
 
