@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bifrost_tui.crypto.platform import PlatformCipher
-from bifrost_tui.store.engine import _PRAGMAS
+from bifrost_tui.store.sqlite import _PRAGMAS
 from bifrost_tui.transfer.platform import read_platform
 from bifrost_tui.transfer.platform_key import PlatformKey
 from tests.benchmarks.support import Plan, Result, compared, in_turn, say

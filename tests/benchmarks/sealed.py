@@ -17,9 +17,9 @@ from typing import Any
 import pyrage
 
 from bifrost_tui.crypto.cipher import Sealed, unseal
-from bifrost_tui.store.engine import _PRAGMAS
 from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.sqlite import _PRAGMAS
 from bifrost_tui.store.views import Scope
 from bifrost_tui.transfer.sealed import read_identities, read_sealed
 from bifrost_tui.transfer.sealing import read_recipients, to_recipients, write_sealed

@@ -22,7 +22,6 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from bifrost_tui.settings import load_settings
-from bifrost_tui.store.engine import _PRAGMAS
 from bifrost_tui.store.exporting import Export
 from bifrost_tui.store.incoming import IncomingScope
 from bifrost_tui.store.opening import create_repository, open_repository
@@ -30,6 +29,7 @@ from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config
+from bifrost_tui.store.sqlite import _PRAGMAS
 from bifrost_tui.store.views import Scope
 from bifrost_tui.terminal import actor_name
 from bifrost_tui.transfer.portable import read_portable, write_portable
