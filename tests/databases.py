@@ -101,8 +101,6 @@ class Databases:
                     connection.execute(f"DELETE FROM {table}".encode())
                     with connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
                         copy.write(rows)
-                [revision] = connection.execute(
-                    f"SELECT * FROM {VERSION_TABLE}".encode()
-                ).fetchall()
-            return revision == (REVISION,)
+                found = connection.execute(f"SELECT * FROM {VERSION_TABLE}".encode()).fetchall()
+            return [tuple(row) for row in found] == [(REVISION,)]
         return False
