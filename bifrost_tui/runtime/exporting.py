@@ -25,7 +25,7 @@ from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config, organization, scope_summary
-from bifrost_tui.store.stored import context_of
+from bifrost_tui.store.stored import context_of, why_unreadable
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
@@ -279,16 +279,7 @@ class _Walk:
         found = open_sealed(keyring, Sealed(row.secret, row.key_id), place)
         if found is not None:
             return found.decode("utf-8")
-        at_hand = row.key_id in keyring.key_ids
-        self.unreadable.append(
-            _Unreadable(
-                scope,
-                row.key,
-                "its ciphertext is damaged or belongs elsewhere; rotate it"
-                if at_hand
-                else f"it was written under master key {row.key_id}, which is not at hand",
-            )
-        )
+        self.unreadable.append(_Unreadable(scope, row.key, why_unreadable(keyring, row.key_id)))
         return None
 
 
