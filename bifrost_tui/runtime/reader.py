@@ -26,6 +26,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.runtime.secret_text import SecretText
 from bifrost_tui.store.actor import Access
 from bifrost_tui.store.audit import DONE, FAILED, READ, REFUSED, Event
+from bifrost_tui.store.context import open_for_reads
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.stored import StoredConfig, context_of, effective, referred, why_unreadable
 from bifrost_tui.store.values import KEY_RULE, checked_key, decoded
@@ -175,11 +176,7 @@ class Reader:
             here = context.enter_named(connection, self.access, scope)
         else:
             here, _role = context.enter(connection, self.access, scope)
-        if here.archived:
-            raise AccessDeniedError(
-                f"{here.name} is archived: none of its values are given out. Restore it first"
-                " (`bifrost-tui orgs restore`)."
-            )
+        open_for_reads(here)
         return here
 
     def _open(
