@@ -89,7 +89,8 @@ def test_what_cannot_be_re_encrypted_is_named_and_ends_with_1(
     before = by_hand(database_file(), "SELECT * FROM config WHERE key IN ('S1', 'ELSEWHERE')")
     for arguments in (["--dry-run"], []):
         ran = filled("key", "rotate", *arguments, code=1)
-        assert [line.split()[:2] for line in ran.lines[1:]] == [
+        named = [line.split()[:2] for line in ran.lines[1:]]
+        assert named == [["Acme", "ELSEWHERE"], ["Acme", "S1"]]
             ["Acme", "ELSEWHERE"],
             ["Acme", "S1"],
         ]
