@@ -39,6 +39,9 @@ _ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"))
 _BY_NAME = Quick(_ENTERED.where(organization.c.name_folded == bindparam("wanted")))
 _KEY = Quick(select(key_check.c.key_id).where(key_check.c.key_id == bindparam("key")))
 _BY_ID = Quick(_ENTERED.where(organization.c.id == bindparam("wanted")))
+_ORGANIZATIONS = select(
+    organization.c.id, organization.c.name, organization.c.archived_at
+).order_by(organization.c.name_folded)
 
 
 def new_id() -> str:
@@ -150,6 +153,26 @@ def missing_organization(
         f"There is no organization {visible(name)!r} for you. `bifrost-tui orgs list` names yours.",
         refused=role_in(connection, access, EVERYWHERE) is None,
     )
+
+
+def every_organization(connection: Connection) -> list[Scope]:
+    """Return all organizations by name, archived ones too."""
+    rows = connection.execute(_ORGANIZATIONS)
+    return [Scope(row.id, row.name, archived=row.archived_at is not None) for row in rows]
+
+
+def open_for_reads(scope: Scope) -> None:
+    """Refuse a value of an archived organization.
+
+    Raises:
+        AccessDeniedError: it is archived.
+
+    """
+    if scope.archived:
+        raise AccessDeniedError(
+            f"{visible(scope.name)} is archived: none of its values are given out. Restore it"
+            " first (`bifrost-tui orgs restore`)."
+        )
 
 
 def open_for_changes(scope: Scope) -> None:
