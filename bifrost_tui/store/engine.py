@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bifrost_tui import errors
 from bifrost_tui.settings import shown_url, sqlite_path
 from bifrost_tui.store.requests import Interrupt
+from bifrost_tui.store.revision import SCHEMA_NOW, refuse_other_schema
 from bifrost_tui.store.schema import DamagedValueError
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Database:
         self.engine = engine
         self.shown = shown_url(url)
         self.path = sqlite_path(url)
+        self.revision: str | None = None
+        """The schema that this program works with: no transaction begins in another one."""
 
     def read(self, work: Callable[[Connection], T], interrupt: Interrupt | None = None) -> T:
         """Run a read in one transaction, which sees one state of the database throughout."""
@@ -89,7 +92,13 @@ class Database:
         of its statements slower.
         """
         if self.path is not None:
-            cast("Any", connection.connection.dbapi_connection).execute(statement)
+            driver = cast("Any", connection.connection.dbapi_connection)
+            driver.execute(statement)
+            if self.revision is not None:
+                # Two microseconds: a newer program may have come since the last transaction.
+                found = driver.execute(SCHEMA_NOW).fetchall()
+                if found != [(self.revision,)]:
+                    refuse_other_schema(found, self.revision, self.shown)
 
     def _translated(self, run: Callable[[], T]) -> T:
         try:

@@ -103,6 +103,7 @@ def _open(
         from bifrost_tui.store.migrate import upgrade
 
         notices = upgrade(database, revision, chain, access, clock, keyring=keyring)
+    database.revision = REVISION
     context = StoreContext(database, keyring, root.keys(), chain, clock, ids)
     if keyring.newest.key_id not in {verifier.key_id for verifier in verifiers}:
         _add_verifier(context, access, root)
@@ -250,6 +251,7 @@ def _create(
 
     prepare_storage(database)
     create_tables(database)
+    database.revision = REVISION
     root = RootSecret.new()
     sealed = root.seal(keyring)
     chain = AuditChain(database, root.keys(), clock)

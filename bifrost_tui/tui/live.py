@@ -12,6 +12,7 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import AccessDeniedError, BifrostError, NotFoundError
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.locking import LockingApp
+from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.wired_app import ReturnT
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ class LiveApp(LockingApp[ReturnT]):
         for screen in self.screen_stack:
             if isinstance(screen, DataScreen):
                 screen.tell_changes(message.changes)
+        if message.changes.migrated:
+            self._tell_why_not()
+
+    def _tell_why_not(self) -> None:
+        """Let the screen before the user say that nothing can be done any more, and why."""
+        screens = [screen for screen in self.screen_stack if isinstance(screen, DataScreen)]
+        shown = next((screen for screen in reversed(screens) if screen.query(Status)), None)
+        if shown is not None:
+            shown.ask(shown.repository.check, lambda _: None)
 
     def _catch_up(self) -> None:
         changes, self._while_locked = self._while_locked, None
