@@ -311,7 +311,7 @@ async def test_what_is_deleted_meanwhile_is_said(
         await press(pilot, opens)
         theirs.configs.delete(BOB, theirs_now(theirs, ACME, "sendgrid_key"))
         await noticed(pilot)
-        assert "sendgrid_key was deleted just now" in screen_text(app)
+        assert "sendgrid_key was deleted by bob just now" in screen_text(app)
 
 
 async def test_details_show_the_config_as_it_is_now(
