@@ -298,9 +298,9 @@ def test_of_two_who_shadow_the_same_the_second_is_told_who_was_first(
     with pytest.raises(AlreadyExistsError, match="k exists in Acme already") as raised:
         repository.configs.add(ALICE, acme, secret("k", PLANTED))
     assert raised.value.message.endswith(f"It was last changed by bob at {iso(at)}.")
+    other = repository.configs.add(ALICE, acme, secret("other", "x"))
+    before = state(repository)
     with pytest.raises(AlreadyExistsError, match=f"by bob at {iso(at)}"):
-        other = repository.configs.add(ALICE, acme, secret("other", "x"))
-        before = state(repository)
         repository.configs.edit(ALICE, other, as_it_is(other, key="k"))
     assert state(repository) == before
     # What it shadows is another one: neither stands in the other's way.
