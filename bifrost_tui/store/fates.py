@@ -102,7 +102,7 @@ def fate(connection: Connection, scope: Scope, key: str, config_id: str) -> Fate
     return Fate("deleted", last.actor, last.at) if last else Fate("deleted", "", None)
 
 
-def taken_by(connection: Connection, scope: Scope, key: str) -> Fate:
+def taken_by(connection: Connection, scope: Scope, key: str | None) -> Fate:
     """Return who has added a config of a key, or renamed one to it."""
     row = connection.execute(
         select(config.c.updated_by, config.c.updated_at).where(
