@@ -7,7 +7,7 @@ query in :mod:`.dialects`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bifrost_tui import errors
 from bifrost_tui.settings import postgres_url, shown_url, sqlite_path
 from bifrost_tui.store.requests import Interrupt
+from bifrost_tui.store.revision import refuse_other_schema
 from bifrost_tui.store.schema import DamagedValueError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Database(ABC):
     def __init__(self, engine: Engine, url: str) -> None:
         self.engine = engine
         self.shown = shown_url(url)
+        self.revision: str | None = None
+        """The schema that this program works with: no transaction begins in another one."""
 
     @property
     def path(self) -> Path | None:
@@ -85,6 +88,10 @@ class Database(ABC):
         """Tell whether there is a place for a database of ours, and nothing in it yet."""
         return False
 
+    def lock_schema(self, connection: Connection) -> None:
+        """Keep readers away where they would be misled, before the schema is changed."""
+        return
+
     def check_place(self, connection: Connection) -> None:
         """Check that a database of ours can be made in what is reached.
 
@@ -101,6 +108,16 @@ class Database(ABC):
     @abstractmethod
     def _writing(self) -> Any:
         """Return a context: a transaction that holds the write lock, and commits at its end."""
+
+    def _stop_in_other_schema(self, found: Sequence[Sequence[Any]]) -> None:
+        """Go on only where the schema that was found is the one that this program works with.
+
+        Raises:
+            DatabaseError: it is another one.
+
+        """
+        if len(found) != 1 or found[0][0] != self.revision:
+            refuse_other_schema(found, self.revision or "", self.shown)
 
     @contextmanager
     def _interruptible(self, connection: Connection, interrupt: Interrupt) -> Iterator[None]:

@@ -103,6 +103,7 @@ def _open(
         from bifrost_tui.store.migrate import upgrade
 
         notices = upgrade(database, revision, chain, access, clock, keyring=keyring)
+    database.revision = REVISION
     context = StoreContext(database, keyring, root.keys(), chain, clock, ids)
     if keyring.newest.key_id not in {verifier.key_id for verifier in verifiers}:
         _add_verifier(context, access, root)
@@ -288,4 +289,5 @@ def _create(
         )
 
     database.write_rows(work)
+    database.revision = REVISION
     return Repository(StoreContext(database, keyring, root.keys(), chain, clock, ids))
