@@ -22,7 +22,7 @@ KEYS = (
     Column("source", "Comes from", 20, grow=1),
 )
 FAILED = (
-    Column("organization", "Failed in", 16, grow=2, max_width=32),
+    Column("organization", "Organization", 16, grow=2, max_width=32),
     Column("key", "Key", 20, grow=3, max_width=40),
     Column("why", "Why", 24, grow=5),
 )
@@ -51,6 +51,18 @@ class Keys:
         """At hand for reading alone."""
         self.missed = tuple(use for use in uses if use.missed)
         """Not at hand, and needed."""
+
+    @property
+    def can_go(self) -> tuple[str, ...]:
+        """Keys at hand that nothing is encrypted under and that do not open the database."""
+        return tuple(use.key_id for use in self.older if not use.secrets and not use.opens)
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Keys that nothing is encrypted under, and that still open the database."""
+        return tuple(
+            use.key_id for use in self.all if use.opens and not use.secrets and not use.writes
+        )
 
     @property
     def waiting(self) -> int:
@@ -92,7 +104,7 @@ def failed_cell(failure: RekeyFailure, column: str) -> Text:
 def failed_text(failure: RekeyFailure) -> Text:
     """Say all there is to know of what could not be re-encrypted."""
     text = Text().append(visible(failure.key), "bold")
-    text.append(f" in {visible(failure.scope.name)} ", "$muted")
+    text.append(f" in {visible(failure.scope.name)}: ", "$muted")
     return text.append(visible(failure.why))
 
 
@@ -100,13 +112,13 @@ def facts_text(keys: Keys) -> Text:
     """Sum the keys up at the head of their screen."""
     at_hand = sum(use.at_hand for use in keys.all)
     secrets = sum(use.secrets for use in keys.all)
-    words = f"{counted(at_hand, 'master key')} at hand · {counted(secrets, 'secret')}"
+    words = f"{counted(at_hand, 'key')} at hand · {counted(secrets, 'secret')}"
     text = Text(words, "$muted")
     if keys.waiting:
-        text.append(f" · ▲ {keys.waiting:,} under an older key", "$warning")
+        text.append(f" · ▲ {keys.waiting:,} under an old key", "$warning")
     if keys.missed:
         lost = sum(use.secrets for use in keys.missed)
-        text.append(f" · × {lost:,} under a key that is missing", "$error")
+        text.append(f" · × {lost:,} cannot be read", "$error")
     return text
 
 
@@ -119,7 +131,7 @@ def told(
         found.append((_title(report), report_text(report)))
     if keys.missed:
         found.append(("Missing", _missing_text(keys)))
-    if not keys.older and may_rotate:
+    if not (keys.older or keys.idle) and may_rotate:
         return found + _how_to_give_two(keys, place)
     if words := _next(keys, place, report, may_rotate=may_rotate):
         found.append(("Next", words))
@@ -148,14 +160,18 @@ def report_text(report: RekeyReport) -> Text:
     done = "would be re-encrypted" if report.dry_run else "re-encrypted"
     text = Text().append(f"{report.re_encrypted:,} {done}", "$success")
     text.append(f" · {report.already:,} already", "$muted")
-    if failed := len(report.failed):
+    if failed := report.failures:
         text.append(f" · × {failed:,} {'cannot be' if report.dry_run else 'failed'}", "$error")
+        if failed > (named := len(report.failed)):
+            text.append(f" · the first {named:,} by name", "$muted")
+    if report.left:
+        text.append(f" · {report.left:,} left", "$warning")
     return text
 
 
 def status_words(report: RekeyReport) -> tuple[str, str]:
     """Return what the status line says at the end of a rotation, and of which kind it is."""
-    done, failed = counted(report.re_encrypted, "secret"), len(report.failed)
+    done, failed = counted(report.re_encrypted, "secret"), report.failures
     if report.dry_run:
         words = f"{done} can be re-encrypted" + (f", {failed:,} cannot" if failed else "")
         ended = "The dry run was stopped: so far " if report.cancelled else "Nothing is changed: "
@@ -177,29 +193,35 @@ def _missing_text(keys: Keys) -> Text:
 
 def _next(keys: Keys, place: Place, report: RekeyReport | None, *, may_rotate: bool) -> str:
     """Say what to do next."""
-    old, new = _names([use.key_id for use in keys.older]), visible(keys.newest)
-    them = "them" if len(keys.older) > 1 else "it"
+    new = visible(keys.newest)
     if not may_rotate:
         secrets = counted(keys.waiting, "secret")
-        return f"Owners of all organizations re-encrypt {secrets} under {new}." if old else ""
-    if report is not None and not report.dry_run and not report.cancelled:
-        if {use.key_id for use in keys.older} <= set(report.unused):
-            return (
-                f"{old} can go: nothing is encrypted under {them} any more. Take {them} out of"
-                f" {place.name}. Backups from before still need {them}."
-            )
-        if report.failed:
+        done_by = f"Owners of all organizations re-encrypt {secrets} under {new}."
+        return done_by if keys.waiting else ""
+    ended = report is not None and not report.dry_run
+    if keys.waiting:
+        old = _names([use.key_id for use in keys.older if use.secrets])
+        if ended and report is not None and not report.cancelled:
             return (
                 f"{old} cannot go yet. Give what failed a new value, or the key that it needs;"
                 " then rotate once more."
             )
-    if not keys.waiting:
-        return f"No secret is under {old} any more. Rotate (r) to make sure, and to let {them} go."
-    goes_on = report is not None and report.cancelled and not report.dry_run
+        verb = "Go on" if ended else "Rotate"
+        first = " A dry run before that says what cannot be." if report is None else ""
+        return (
+            f"{verb} (r): re-encrypt {counted(keys.waiting, 'secret')} under {new}.{first}"
+            f" {old} has to stay until all is done."
+        )
+    if keys.idle:
+        them = "it" if len(keys.idle) == 1 else "them"
+        return (
+            f"No secret is under {_names(keys.idle)} any more, and the database still opens with"
+            f" {them}. Rotate (r) to let {them} go."
+        )
+    them = "it" if len(keys.can_go) == 1 else "them"
     return (
-        f"{'Go on' if goes_on else 'Rotate'} (r): re-encrypt {counted(keys.waiting, 'secret')}"
-        f" under {new}. A dry run before that says what cannot be. {old} has to stay until"
-        " all is done."
+        f"{_names(keys.can_go)} can go: nothing is encrypted under {them} any more. Take {them} out"
+        f" of {visible(place.name)}. Backups from before still need {them}."
     )
 
 
@@ -225,16 +247,22 @@ def _names(key_ids: Sequence[str]) -> str:
 
 def question_text(keys: Keys) -> str:
     """Say what a rotation does, before it is begun."""
-    names = _names([use.key_id for use in keys.older])
     new = visible(keys.newest)
-    what = (
-        f"{counted(keys.waiting, 'secret')} under {names} will be re-encrypted under {new}"
-        if keys.waiting
-        else f"No secret is under {names} any more: this makes sure of it"
-    )
+    if keys.waiting:
+        old = _names([use.key_id for use in keys.older if use.secrets])
+        what = (
+            f"{counted(keys.waiting, 'secret')} under {old} will be re-encrypted under {new}, in"
+            f" batches, while everybody goes on working. A program that has {old} alone reads them"
+            " no more: give each both keys first."
+        )
+    else:
+        old = _names(keys.idle) or _names(keys.can_go)
+        what = (
+            f"No secret is under {old} any more. This makes sure of it; from then on the database"
+            f" opens with {new} alone."
+        )
     return (
-        f"{what}, in batches, while everybody goes on working. A program that has {names} alone"
-        f" reads them no more: give each both keys first.\n\nEsc stops after the batch at hand:"
-        " what is done stays done, and the next time goes on from there. A dry run changes"
-        " nothing; it says what can be re-encrypted and what cannot."
+        f"{what}\n\nEsc stops after the batch at hand: what is done stays done, and the next time"
+        " goes on from there. A dry run changes nothing; it says what can be re-encrypted and what"
+        " cannot."
     )

@@ -77,7 +77,7 @@ class MasterKeysScreen(WorkingScreen[None]):
             "rotate",
             "rotate",
             id="keys.rotate",
-            tooltip="Re-encrypt every secret under the newest key, after a question",
+            tooltip="Re-encrypt all under the newest key; asks first",
         ),
         Binding("escape", "back", "back", id="screen.back", tooltip="Stop; go back"),
         Binding("f5", "reload", "reload", show=False, id="list.reload", tooltip="Read it again"),
@@ -187,7 +187,7 @@ class MasterKeysScreen(WorkingScreen[None]):
         self.reload()
 
     def _broken_off(self, error: BifrostError) -> None:
-        self.say(f"{error.message} What is re-encrypted stays so: r goes on from there.", "error")
+        self.tell_problem(error)
         self.reload()
 
     def _show_report(self, report: RekeyReport | None) -> None:
@@ -233,7 +233,7 @@ class MasterKeysScreen(WorkingScreen[None]):
             return "It is not known yet which keys are in use."
         if not self._may_rotate:
             return "Only owners of all organizations rotate the master key."
-        if not self._keys.older:
+        if not (self._keys.older or self._keys.idle):
             return "There is one master key at hand: it takes two, the new one first."
         return ""
 
