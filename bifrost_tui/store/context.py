@@ -18,13 +18,14 @@ from bifrost_tui.errors import (
     AccessDeniedError,
     BifrostError,
     OrganizationNotFoundError,
+    WrongMasterKeyError,
 )
 from bifrost_tui.store.access import EVERYWHERE, Role, highest, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import member, organization
+from bifrost_tui.store.schema import key_check, member, organization
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ _ENTERED = select(
 ).join(member, or_(member.c.scope_id == EVERYWHERE, member.c.scope_id == organization.c.id))
 _ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"))
 _BY_NAME = Quick(_ENTERED.where(organization.c.name_folded == bindparam("wanted")))
+_KEY = Quick(select(key_check.c.key_id).where(key_check.c.key_id == bindparam("key")))
 _BY_ID = Quick(_ENTERED.where(organization.c.id == bindparam("wanted")))
 
 
@@ -64,6 +66,21 @@ class StoreContext:
     def now(self) -> datetime:
         """Return the present moment."""
         return self.clock()
+
+    def check_key(self, connection: Connection) -> None:
+        """Make sure, within a change, that the key that writes still opens the database.
+
+        Raises:
+            WrongMasterKeyError: the master key was changed, and this one let go.
+
+        """
+        key_id = self.keyring.newest.key_id
+        if not _KEY.rows(connection, {"key": key_id}):
+            raise WrongMasterKeyError(
+                f"The master key was changed since this program started: {key_id}, which it would"
+                " write with, no longer opens the database. Nothing was saved. Start it again with"
+                " the new key."
+            )
 
     def enter(self, connection: Connection, access: Access, scope: Scope) -> tuple[Scope, Role]:
         """Let an actor into a scope and return it as it is now, with the actor's role.
