@@ -59,10 +59,13 @@ class Keys:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Keys that nothing is encrypted under, and that still open the database."""
-        return tuple(
-            use.key_id for use in self.all if use.opens and not use.secrets and not use.writes
-        )
+        """Keys at hand that nothing is encrypted under, and that still open the database."""
+        return tuple(use.key_id for use in self.older if not use.secrets and use.opens)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Keys that open the database and are not at hand, and that nothing is encrypted under."""
+        return tuple(use.key_id for use in self.all if not use.at_hand and not use.secrets)
 
     @property
     def waiting(self) -> int:
@@ -131,10 +134,12 @@ def told(
         found.append((_title(report), report_text(report)))
     if keys.missed:
         found.append(("Missing", _missing_text(keys)))
-    if not (keys.older or keys.idle) and may_rotate:
-        return found + _how_to_give_two(keys, place)
-    if words := _next(keys, place, report, may_rotate=may_rotate):
+    if may_rotate and not keys.older:
+        found += _how_to_give_two(keys, place)
+    elif words := _next(keys, place, report, may_rotate=may_rotate):
         found.append(("Next", words))
+    if keys.foreign:
+        found.append(("Also", _foreign_words(keys)))
     if place.name != place.source and not (report is not None and report.failed):
         found.append(("From", visible(place.name)))
     return found
@@ -191,6 +196,14 @@ def _missing_text(keys: Keys) -> Text:
     return text.append(f". Give {key} too, after the others.")
 
 
+def _foreign_words(keys: Keys) -> str:
+    verb, them = ("opens", "it") if len(keys.foreign) == 1 else ("open", "them")
+    return (
+        f"{_names(keys.foreign)} {verb} the database too, with nothing under {them}. Rotating (r)"
+        f" lets go what is older than {visible(keys.newest)}."
+    )
+
+
 def _next(keys: Keys, place: Place, report: RekeyReport | None, *, may_rotate: bool) -> str:
     """Say what to do next."""
     new = visible(keys.newest)
@@ -210,7 +223,7 @@ def _next(keys: Keys, place: Place, report: RekeyReport | None, *, may_rotate: b
         first = " A dry run before that says what cannot be." if report is None else ""
         return (
             f"{verb} (r): re-encrypt {counted(keys.waiting, 'secret')} under {new}.{first}"
-            f" {old} has to stay until all is done."
+            f" {old} {'has' if ' and ' not in old else 'have'} to stay until all is done."
         )
     if keys.idle:
         them = "it" if len(keys.idle) == 1 else "them"
@@ -256,10 +269,10 @@ def question_text(keys: Keys) -> str:
             " no more: give each both keys first."
         )
     else:
-        old = _names(keys.idle) or _names(keys.can_go)
+        old = _names([*(use.key_id for use in keys.older), *keys.foreign])
         what = (
-            f"No secret is under {old} any more. This makes sure of it; from then on the database"
-            f" opens with {new} alone."
+            f"No secret is under {old}. This makes sure of it; from then on what is older than"
+            f" {new} does not open the database any more."
         )
     return (
         f"{what}\n\nEsc stops after the batch at hand: what is done stays done, and the next time"

@@ -233,7 +233,7 @@ class MasterKeysScreen(WorkingScreen[None]):
             return "It is not known yet which keys are in use."
         if not self._may_rotate:
             return "Only owners of all organizations rotate the master key."
-        if not (self._keys.older or self._keys.idle):
+        if not (self._keys.older or self._keys.foreign):
             return "There is one master key at hand: it takes two, the new one first."
         return ""
 
