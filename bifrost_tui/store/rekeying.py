@@ -89,6 +89,10 @@ class MasterKeys:
         """
         return key_uses(self._context, access)
 
+    def may_rotate(self, access: Access) -> bool:
+        """Tell whether the master key is the actor's to change."""
+        return self._context.database.read(lambda connection: not _refusal(connection, access))
+
     def rotate(
         self,
         access: Access,
@@ -187,16 +191,8 @@ class _Rotation:
         return secrets_under(connection)
 
     def _check(self, connection: Connection) -> None:
-        access = self._access
-        if access.confined:
-            raise AccessDeniedError(
-                "The master key is changed by whoever runs the host, on the host."
-            )
-        if role_in(connection, access, EVERYWHERE) is not Role.OWNER:
-            raise AccessDeniedError(
-                f"{access.actor} may not change the master key: that takes an owner of all"
-                " organizations."
-            )
+        if refusal := _refusal(connection, self._access):
+            raise AccessDeniedError(refusal)
 
     def _walk(self, processes: int | None, each: Callable[[rows.Batch, list[Done]], int]) -> None:
         """Go through all that is not under the newest key, once."""
@@ -354,6 +350,18 @@ class _Rotation:
         """Let what was overwritten leave the write-ahead log, if nobody else reads from it."""
         if self._sums.re_encrypted:
             rows.tidy(self._context.database)
+
+
+def _refusal(connection: Connection, access: Access) -> str:
+    """Say why the master key is not an actor's to change, if that is so."""
+    if access.confined:
+        return "The master key is changed by whoever runs the host, on the host."
+    if role_in(connection, access, EVERYWHERE) is not Role.OWNER:
+        return (
+            f"{access.actor} may not change the master key: that takes an owner of all"
+            " organizations."
+        )
+    return ""
 
 
 def _nobody(_done: int, _total: int) -> None:
