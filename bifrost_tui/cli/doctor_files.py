@@ -223,7 +223,6 @@ def set_mode(path: Path, mode: int) -> str:
         OSError: the system refuses.
 
     """
-
     with _own(path) as held:
         # Through the handle: nobody can put another file there between the look and the change.
         os.chmod(held, mode, follow_symlinks=held != path)  # noqa: PTH101
@@ -276,7 +275,9 @@ def _is_ours(file: Path, path: Path) -> bool:
     """Tell whether a file has a name that this program or SQLite gives, and no other may have."""
     if file.name.startswith(path.name) and _COPY.fullmatch(file.name[len(path.name) :]):
         return True
-    return any(file.name == name + end for name in (path.name, _resolved(path).name) for end in _ENDS)
+    return any(
+        file.name == name + end for name in (path.name, _resolved(path).name) for end in _ENDS
+    )
 
 
 def _listed(folder: Path) -> list[Path]:

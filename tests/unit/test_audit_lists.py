@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +39,7 @@ from bifrost_tui.store.audit_filters import (
     parse_when,
 )
 from bifrost_tui.store.audit_lists import NO_MOMENT, parse_head
-from bifrost_tui.store.checks import miscounted, missettled
+from bifrost_tui.store.derived import Kept, differing, put_right
 from bifrost_tui.store.keys import key_uses
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, Interrupt
@@ -263,8 +264,8 @@ def test_who_may_see_no_log_is_refused_and_that_is_told(
         lambda: log.verify(access),
         lambda: log.head(access),
         lambda: key_uses(repository, access),
-        lambda: miscounted(repository, access),
-        lambda: missettled(repository, access),
+        *(partial(differing, repository, access, kept) for kept in Kept),
+        *(partial(put_right, repository, access, kept) for kept in Kept),
     ):
         with pytest.raises((AccessDeniedError, OrganizationNotFoundError)):
             ask()

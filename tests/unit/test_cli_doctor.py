@@ -44,7 +44,8 @@ def found(cli: Cli, *, start: Start | None = None) -> dict[str, Any]:
     """Return the findings by their check; each check has found one thing here."""
     findings = cli("doctor", "--json", code=3, start=start).json
     for finding in findings:
-        assert set(finding) == {"level", "check", "what", "do"}
+        assert set(finding) == {"level", "check", "what", "do", "fixable", "fixed"}
+        assert finding["fixed"] is False
         assert finding["level"] in ("error", "warning")
         assert finding["what"].endswith(".")
         assert finding["do"]
@@ -150,7 +151,7 @@ def test_counts_and_chain(well: Cli) -> None:
 def test_an_older_schema_is_told_and_not_migrated(
     well: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
+    by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0001'")
     migrations = []
 
     def upgrade(*given: object) -> tuple[str, ...]:
@@ -160,7 +161,7 @@ def test_an_older_schema_is_told_and_not_migrated(
     monkeypatch.setattr(migrate, "upgrade", upgrade)
     assert found(well)["schema"]["level"] == "warning"
     assert migrations == []
-    assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0000",)]
+    assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0001",)]
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '9999'")
     assert "newer Bifrost TUI" in found(well)["database"]["what"]
 
