@@ -48,8 +48,8 @@ def doctor(ctx: click.Context, fix: bool, as_json: bool) -> int:
     findings: list[Finding] = []
     problem = ""
     try:
-        for finding in _found(start):
-            findings.append(mended(finding) if fix else finding)
+        # Each is mended before the next look.
+        findings.extend(mended(finding) if fix else finding for finding in _found(start))
     except NotLookedError as error:
         problem = error.message
     if as_json:

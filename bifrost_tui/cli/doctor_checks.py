@@ -1,4 +1,4 @@
-"""The doctor's round: the host first, so that what is mended there does not hide what comes then."""
+"""The doctor's round: the host first, so that what is mended there hides nothing that follows."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bifrost_tui.cli.doctor_files import open_key_file
 from bifrost_tui.cli.findings import Finding, Level, told
 from bifrost_tui.cli.output import say
 from bifrost_tui.display import counted, visible
@@ -46,7 +47,9 @@ def database(settings: Settings, access: Access) -> Iterator[Finding]:
     except _NO_LOOK as error:
         problem = error.message
     except MasterKeyError as error:
-        yield Finding("error", "key", *told(error))
+        # Else it was told already.
+        if not open_key_file(settings):
+            yield Finding("error", "key", *told(error))
     except BifrostError as error:
         yield Finding("error", "database", *told(error))
     if problem:
@@ -156,7 +159,7 @@ def _mend_engine(repository: Repository, access: Access, mend: Mend) -> str:
     }[mend]
 
 
-_ELSE = "something else than Bifrost TUI wrote into the database"
+_ELSE = ": something else than Bifrost TUI wrote into the database"
 
 
 def kept(repository: Repository, access: Access) -> Iterator[Finding]:
@@ -178,46 +181,35 @@ def kept(repository: Repository, access: Access) -> Iterator[Finding]:
 def _words(what: Kept, number: int) -> tuple[Level, str, str]:
     from bifrost_tui.store.derived import Kept
 
-    are = "is" if number == 1 else "are"
-    secrets, one = counted(number, "secret"), number == 1
-    names = counted(number, "organization")
-    told: dict[Kept, tuple[Level, str, str]] = {
-        Kept.COUNTS: (
-            "error",
-            "counts",
-            f"The kept counts of {counted(number, 'scope')} differ from their configs: {_ELSE}.",
-        ),
-        Kept.DUE: (
-            "error",
-            "due dates",
-            f"{secrets} {are} kept as due at another time than {'its' if one else 'their'} age and"
-            f" period say: {_ELSE}.",
-        ),
-        Kept.REFERENCES: (
-            "error",
-            "references",
-            f"{counted(number, 'reference')} {are} kept as what {'it is' if one else 'they are'}"
-            f" not: {_ELSE}.",
-        ),
-        Kept.FINGERPRINTS: (
-            "error",
-            "fingerprints",
-            f"{secrets} {'has' if one else 'have'} another fingerprint than"
-            f" {'its value' if one else 'their values'}: {_ELSE}.",
-        ),
-        Kept.GROUPS: (
-            "warning",
-            "equal values",
-            f"{secrets} {are} not kept in the right group of equal values: {_ELSE}, or a value"
-            " could not be read when it was compared.",
-        ),
-        Kept.NAMES: (
-            "error",
-            "names",
-            f"{names} cannot be found by {'its name' if one else 'their names'}: {_ELSE}.",
-        ),
-    }
-    return told[what]
+    one = number == 1
+    are, have, its = ("is", "has", "its") if one else ("are", "have", "their")
+    secrets = counted(number, "secret")
+    match what:
+        case Kept.COUNTS:
+            scopes = counted(number, "scope")
+            return (
+                "error",
+                "counts",
+                f"The kept counts of {scopes} differ from their configs{_ELSE}.",
+            )
+        case Kept.DUE:
+            text = f"{secrets} {are} kept as due at another time than {its} age and period say"
+            return "error", "due dates", f"{text}{_ELSE}."
+        case Kept.REFERENCES:
+            they = "it is" if one else "they are"
+            text = f"{counted(number, 'reference')} {are} kept as what {they} not"
+            return "error", "references", f"{text}{_ELSE}."
+        case Kept.FINGERPRINTS:
+            values = "its value" if one else "their values"
+            text = f"{secrets} {have} another fingerprint than {values}"
+            return "error", "fingerprints", f"{text}{_ELSE}."
+        case Kept.GROUPS:
+            text = f"{secrets} {are} not kept in the right group of equal values{_ELSE}, or a value"
+            return "warning", "equal values", f"{text} could not be read when it was compared."
+        case Kept.NAMES:
+            names = "its name" if one else "their names"
+            text = f"{counted(number, 'organization')} cannot be found by {names}"
+            return "error", "names", f"{text}{_ELSE}."
 
 
 def _put_right(repository: Repository, access: Access, what: Kept) -> str:

@@ -76,18 +76,15 @@ def files(settings: Settings) -> Iterator[Finding]:
             yield from _file(file, mendable=_is_ours(file, path))
         yield from _writable(path)
         yield from _copies(path)
-    source = settings.key_source
-    if source is not None and source.path is not None and source.name != FROM_SYSTEMD:
-        mode = _mode(source.path)
-        if mode & 0o077 and stat.S_ISREG(mode):
-            yield Finding(
-                "error",
-                "key",
-                f"The key file {source.path} is open to others (mode {mode & 0o777:04o}): whoever"
-                " has read it can read every secret.",
-                f"Run: chmod 600 {source.path} - and if others may have read it: a new key.",
-                partial(set_mode, source.path, 0o600),
-            )
+    if key := open_key_file(settings):
+        yield Finding(
+            "error",
+            "key",
+            f"The key file {key} is open to others (mode {_mode(key) & 0o777:04o}): it is not read,"
+            " and the database stays shut.",
+            f"Run: chmod 600 {key}",
+            partial(set_mode, key, 0o600),
+        )
     preferences = settings.folder / "config.toml"
     mode = _mode(preferences)
     if mode & 0o022:
@@ -98,6 +95,15 @@ def files(settings: Settings) -> Iterator[Finding]:
             f"Run: chmod 600 {preferences}",
             partial(set_mode, preferences, 0o600),
         )
+
+
+def open_key_file(settings: Settings) -> Path | None:
+    """Return the key file, where others can read or change it."""
+    source = settings.key_source
+    if source is None or source.path is None or source.name == FROM_SYSTEMD:
+        return None
+    mode = _mode(source.path)
+    return source.path if mode & 0o077 and stat.S_ISREG(mode) else None
 
 
 def _file(file: Path, *, mendable: bool) -> Iterator[Finding]:

@@ -35,7 +35,8 @@ class Finding:
         """What to do; of what was mended, what was done."""
         if self.mend is None or self.fixed:
             return self.do
-        return f"{MENDS}. {self.do}" if self.do else f"{MENDS}."
+        by_hand = self.do.replace("Run: ", "By hand: ", 1)
+        return f"{MENDS}. {by_hand}" if by_hand else f"{MENDS}."
 
 
 def mended(finding: Finding) -> Finding:

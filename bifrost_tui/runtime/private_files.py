@@ -133,7 +133,7 @@ class PrivateFiles:
 
 
 def _held(folder: Path) -> int:
-    """Lock a folder for as long as this process lives: who finds it unlocked, finds it left over."""
+    """Lock a folder as long as this process lives: who finds it unlocked, finds it left over."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -241,11 +241,10 @@ def _resettle(_context: StoreContext, connection: Connection, ids: Sequence[str]
 
 
 def _misnamed(connection: Connection) -> list[str]:
-    rows = connection.execute(select(organization.c.id, organization.c.name, _FOLDED))
+    rows = connection.execute(
+        select(organization.c.id, organization.c.name, organization.c.name_folded)
+    )
     return [row.id for row in rows if folded_name(row.name) != row.name_folded]
-
-
-_FOLDED = organization.c.name_folded
 
 
 def _rename(_context: StoreContext, connection: Connection, ids: Sequence[str]) -> int:
@@ -255,7 +254,9 @@ def _rename(_context: StoreContext, connection: Connection, ids: Sequence[str]) 
     done = 0
     for row in rows:
         folded = folded_name(row.name)
-        other = select(organization.c.id).where(folded == _FOLDED, organization.c.id != row.id)
+        other = select(organization.c.id).where(
+            organization.c.name_folded == folded, organization.c.id != row.id
+        )
         if connection.execute(other).first() is None:
             here = organization.c.id == row.id
             connection.execute(update(organization).where(here).values(name_folded=folded))

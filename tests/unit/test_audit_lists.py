@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -40,6 +40,7 @@ from bifrost_tui.store.audit_filters import (
 )
 from bifrost_tui.store.audit_lists import NO_MOMENT, parse_head
 from bifrost_tui.store.derived import Kept, differing, put_right
+from bifrost_tui.store.engine_checks import Mend, mend_engine
 from bifrost_tui.store.keys import key_uses
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, Interrupt
@@ -254,7 +255,7 @@ def test_who_may_see_no_log_is_refused_and_that_is_told(
 ) -> None:
     wanted = AuditFilter(scopes={"none": None, "acme": (acme,), "global": (GLOBAL_SCOPE,)}[scopes])
     log, before = repository.log, len(events(repository))
-    for ask in (
+    asked: list[Callable[[], object]] = [
         lambda: log.page(access, wanted),
         lambda: log.count(access, wanted),
         lambda: log.export(access, wanted),
@@ -266,7 +267,9 @@ def test_who_may_see_no_log_is_refused_and_that_is_told(
         lambda: key_uses(repository, access),
         *(partial(differing, repository, access, kept) for kept in Kept),
         *(partial(put_right, repository, access, kept) for kept in Kept),
-    ):
+        *(partial(mend_engine, repository, access, what) for what in Mend),
+    ]
+    for ask in asked:
         with pytest.raises((AccessDeniedError, OrganizationNotFoundError)):
             ask()
         before += 1

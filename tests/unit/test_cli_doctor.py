@@ -70,7 +70,7 @@ def test_a_file_that_others_can_read(well: Cli, suffix: str) -> None:
     file.chmod(0o640)
     checks = found(well)
     assert checks["file"]["level"] == "error"
-    assert checks["file"]["do"] == f"Run: chmod 600 {file}"
+    assert checks["file"]["do"] == f"bifrost-tui doctor --fix mends this. By hand: chmod 600 {file}"
     file.chmod(0o600)
     well("doctor")
 
