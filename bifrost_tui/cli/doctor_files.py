@@ -72,7 +72,8 @@ def files(settings: Settings) -> Iterator[Finding]:
     """Look at who else can read the database, its copies and the key, and at the settings file."""
     path = settings.database_path
     if path is not None:
-        for file in _of_database(path):
+        key = open_key_file(settings)
+        for file in (file for file in _of_database(path) if file != key):
             yield from _file(file, mendable=_is_ours(file, path))
         yield from _writable(path)
         yield from _copies(path)

@@ -72,14 +72,18 @@ def environment(
             " is typed, or run other code inside them.",
             f"Run: unset {' '.join(found)}",
         )
-    yield from _code(sys.path)
+    yield from _code(_places())
     yield from _core_files()
+
+
+def _places() -> list[str]:
+    return list(dict.fromkeys(sys.path))
 
 
 def _code(places: Collection[str]) -> Iterator[Finding]:
     """Look at who else can change the code that Python runs here."""
     open_ones = []
-    for place in dict.fromkeys(places):
+    for place in places:
         with suppress(OSError):
             status = os.stat(place or ".")  # noqa: PTH116  # an empty one is the folder at hand
             writable = status.st_mode & 0o002 or (

@@ -197,11 +197,11 @@ def _rules(connection: Connection) -> Iterator[Trouble]:
     """Look at rules that no constraint of a table can hold, or that one was taken from."""
     for told, number in _broken(connection):
         if number:
-            rows = f"{counted(number, 'row')} {'is' if number == 1 else 'are'} not as any that"
             yield Trouble(
                 "error",
                 "rows",
-                f"{rows} Bifrost TUI writes: {told}. {_ELSE}",
+                f"{counted(number, 'row')} {'breaks' if number == 1 else 'break'} a rule: {told}."
+                f" {_ELSE}",
                 "Restore a backup, or remove what was added.",
             )
     owners = select(func.count()).where(
