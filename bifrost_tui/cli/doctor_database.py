@@ -15,6 +15,7 @@ from bifrost_tui.errors import (
     BifrostError,
     DatabaseBusyError,
     DatabaseInterruptedError,
+    DatabaseUnreachableError,
     MasterKeyError,
 )
 from bifrost_tui.settings import Settings
@@ -22,12 +23,12 @@ from bifrost_tui.settings import Settings
 if TYPE_CHECKING:
     from bifrost_tui.store.checks import Due, FileProblems
     from bifrost_tui.store.derived import Kept
-    from bifrost_tui.store.engine_checks import Mend
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.requests import Access
+    from bifrost_tui.store.troubles import Mend
 
 _LARGE = 256 * 1024 * 1024
-_NO_LOOK = (DatabaseBusyError, DatabaseInterruptedError)
+_NO_LOOK = (DatabaseBusyError, DatabaseInterruptedError, DatabaseUnreachableError)
 
 
 class NotLookedError(BifrostError):
@@ -104,8 +105,9 @@ def _damaged(settings: Settings, access: Access, problems: FileProblems) -> Find
 
 
 def _reindex(settings: Settings, access: Access) -> str:
-    from bifrost_tui.store.engine_checks import Mend, mend_engine
+    from bifrost_tui.store.engine_checks import mend_engine
     from bifrost_tui.store.opening import open_repository
+    from bifrost_tui.store.troubles import Mend
 
     with open_repository(settings, access) as repository:
         mend_engine(repository, access, Mend.REINDEX)
@@ -148,7 +150,8 @@ def _engine(repository: Repository, access: Access) -> Iterator[Finding]:
 
 
 def _mend_engine(repository: Repository, access: Access, mend: Mend) -> str:
-    from bifrost_tui.store.engine_checks import Mend, mend_engine
+    from bifrost_tui.store.engine_checks import mend_engine
+    from bifrost_tui.store.troubles import Mend
 
     mend_engine(repository, access, mend)
     return {

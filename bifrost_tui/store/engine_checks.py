@@ -7,121 +7,49 @@ admins of all organizations alone, with an event in the log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Index, func, inspect, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex
 
-from bifrost_tui.display import counted, visible
-from bifrost_tui.errors import AccessDeniedError, DatabaseBusyError
+from bifrost_tui.display import counted
+from bifrost_tui.errors import AccessDeniedError
+from bifrost_tui.store import sqlite_checks
 from bifrost_tui.store.access import EVERYWHERE, Role, require_all
 from bifrost_tui.store.audit import Event
-from bifrost_tui.store.engine import Database, prepare_storage
+from bifrost_tui.store.engine import Database
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import VERSION_TABLE, config, member, metadata
+from bifrost_tui.store.schema import config, member, metadata
+from bifrost_tui.store.sqlite import prepare_storage
+from bifrost_tui.store.sqlite_checks import checkpoint
+from bifrost_tui.store.troubles import ELSE, Mend, Trouble, some
 from bifrost_tui.store.values import ConfigType
-
-LARGE_LOG = 64 * 1024 * 1024
-"""A write-ahead log of this size is told: it keeps what was overwritten, and slows reads."""
-
-_NAMED = 5
-_ELSE = "Something else than Bifrost TUI did that: find out what."
-
-
-class Mend(StrEnum):
-    """What can be mended under the rows."""
-
-    LOG_MODE = "journal mode"
-    CHECKPOINT = "write-ahead log"
-    INDEXES = "indexes"
-    REINDEX = "index contents"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing about the engine that is not as it should be."""
-
-    level: Literal["error", "warning", "note"]
-    check: str
-    what: str
-    do: str
-    mend: Mend | None = None
 
 
 def troubles(repository: Repository) -> tuple[Trouble, ...]:
     """Look at the engine's settings, at tables and indexes, and at what all rows must keep."""
     database = repository._context.database
+    found: list[Trouble] = []
+    if database.dialect == "sqlite":
+        found += database.read(lambda connection: [*sqlite_checks.settings(database, connection)])
+        found += database.read(lambda connection: [*_objects(connection, sqlite_checks.code)])
+    else:
+        from bifrost_tui.store import postgres_checks
 
-    def work(connection: Connection) -> list[Trouble]:
-        return [
-            *_engine(database, connection),
-            *_objects(connection),
-            *_rules(connection),
-        ]
-
-    return tuple(database.read(work))
-
-
-def _engine(database: Database, connection: Connection) -> Iterator[Trouble]:
-    yield from _sqlite(database, connection)
-
-
-def _sqlite(database: Database, connection: Connection) -> Iterator[Trouble]:
-    def asked(name: str) -> Any:
-        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-
-    if (mode := str(asked("journal_mode"))) != "wal":
-        yield Trouble(
-            "warning",
-            "engine",
-            f"The database keeps no write-ahead log (journal mode {visible(mode)}): whoever writes"
-            " keeps all others from reading.",
-            "",
-            Mend.LOG_MODE,
-        )
-    elif (size := _size_of_log(database)) > LARGE_LOG:
-        yield Trouble(
-            "warning",
-            "engine",
-            f"The write-ahead log has {size // 2**20:,} MiB: it keeps what was overwritten, and"
-            " makes reads slow.",
-            "End programs that have had the database open for long.",
-            Mend.CHECKPOINT,
-        )
-    wanted = {"foreign_keys": 1, "secure_delete": 1, "synchronous": 2}
-    refused = [name for name, value in wanted.items() if asked(name) != value]
-    if refused:
-        yield Trouble(
-            "error",
-            "engine",
-            f"This build of SQLite does not do what it is told: {', '.join(refused)}.",
-            "Use a Python with another build of SQLite.",
-        )
-    if (encoding := str(asked("encoding"))) != "UTF-8":
-        yield Trouble(
-            "error",
-            "engine",
-            f"The database keeps its texts in {visible(encoding)}, not in UTF-8. {_ELSE}",
-            "Export it, make a new one and import it there.",
-        )
-
-
-def _size_of_log(database: Database) -> int:
-    if database.path is None:
-        return 0
-    try:
-        real = database.path.resolve()
-        return real.with_name(f"{real.name}-wal").stat().st_size
-    except OSError:
-        return 0
+        found += database.read(lambda connection: [*postgres_checks.settings(connection)])
+        found += postgres_checks.damaged_trees(database)
+        found += database.read(lambda connection: [*_objects(connection, postgres_checks.code)])
+    if not database.read(_lost_columns):
+        found += database.read(lambda connection: [*_rules(connection)])
+    return tuple(found)
 
 
 # Tables, indexes, triggers
 
 
-def _objects(connection: Connection) -> Iterator[Trouble]:
+def _objects(connection: Connection, code: Callable[[Connection], list[str]]) -> Iterator[Trouble]:
     """Look whether every table and index is there, and nothing that runs by itself."""
     missing = missing_indexes(connection)
     lost = _lost_columns(connection)
@@ -129,23 +57,23 @@ def _objects(connection: Connection) -> Iterator[Trouble]:
         yield Trouble(
             "error",
             "schema",
-            f"The database lacks {_some(lost)}. {_ELSE}",
+            f"The database lacks {some(lost)}. {ELSE}",
             "Restore a backup.",
         )
     if missing:
-        names = _some([str(index.name) for index in missing])
+        names = some([str(index.name) for index in missing])
         yield Trouble(
             "error" if any(index.unique for index in missing) else "warning",
             "schema",
-            f"The database lacks {counted(len(missing), 'index', 'indexes')}: {names}. {_ELSE}",
+            f"The database lacks {counted(len(missing), 'index', 'indexes')}: {names}. {ELSE}",
             "",
             None if lost else Mend.INDEXES,
         )
-    if added := sorted(_triggers(connection)):
+    if added := code(connection):
         yield Trouble(
             "error",
             "schema",
-            f"Code runs in the database with changes of its tables: {_some(added)}. {_ELSE}",
+            f"Code runs in the database with changes of its tables: {some(added)}. {ELSE}",
             "Drop what you do not know.",
         )
 
@@ -177,19 +105,6 @@ def missing_indexes(connection: Connection) -> list[Index]:
     return sorted(missing, key=lambda index: str(index.name))
 
 
-def _triggers(connection: Connection) -> list[str]:
-    ours = {table.name for table in metadata.sorted_tables} | {VERSION_TABLE}
-    rows = connection.exec_driver_sql(
-        "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
-    )
-    return [f"trigger {row[0]} of {row[1]}" for row in rows if row[1] in ours]
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(visible(name) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
 # What all rows keep
 
 
@@ -201,7 +116,7 @@ def _rules(connection: Connection) -> Iterator[Trouble]:
                 "error",
                 "rows",
                 f"{counted(number, 'row')} {'breaks' if number == 1 else 'break'} a rule: {told}."
-                f" {_ELSE}",
+                f" {ELSE}",
                 "Restore a backup, or remove what was added.",
             )
     owners = select(func.count()).where(
@@ -276,9 +191,11 @@ def mend_engine(repository: Repository, access: Access, what: Mend) -> None:
         require_all(connection, access, "mend the database")
         if what is Mend.INDEXES:
             for index in missing_indexes(connection):
-                index.create(connection)
+                # As SQLite has it: in these words of ours the engines do not differ.
+                statement = str(CreateIndex(index).compile(dialect=sqlite.dialect()))
+                connection.exec_driver_sql(statement)
         elif what is Mend.REINDEX:
-            connection.exec_driver_sql("REINDEX")
+            _reindex(context.database, connection)
         context.chain.append(connection, access, event)
 
     context.guard(access, event, lambda: context.database.write_rows(work))
@@ -287,17 +204,16 @@ def mend_engine(repository: Repository, access: Access, what: Mend) -> None:
         _OUTSIDE[what](context.database)
 
 
-def _checkpoint(database: Database) -> None:
-    def run() -> bool:
-        with database.engine.connect() as connection:
-            driver: Any = connection.connection.dbapi_connection
-            return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+def _reindex(database: Database, connection: Connection) -> None:
+    if database.dialect == "sqlite":
+        connection.exec_driver_sql("REINDEX")
+    else:
+        from bifrost_tui.store.postgres_checks import reindex
 
-    if database._translated(run):
-        raise DatabaseBusyError("Another program is reading the database; try again.")
+        reindex(connection)
 
 
 _OUTSIDE: dict[Mend, Callable[[Database], None]] = {
     Mend.LOG_MODE: prepare_storage,
-    Mend.CHECKPOINT: _checkpoint,
+    Mend.CHECKPOINT: checkpoint,
 }

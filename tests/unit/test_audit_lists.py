@@ -40,10 +40,11 @@ from bifrost_tui.store.audit_filters import (
 )
 from bifrost_tui.store.audit_lists import NO_MOMENT, parse_head
 from bifrost_tui.store.derived import Kept, differing, put_right
-from bifrost_tui.store.engine_checks import Mend, mend_engine
+from bifrost_tui.store.engine_checks import mend_engine
 from bifrost_tui.store.keys import key_uses
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, Interrupt
+from bifrost_tui.store.troubles import Mend
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport, Head, Scope
 from tests.support import (
     ALICE,

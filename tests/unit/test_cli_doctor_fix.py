@@ -15,12 +15,13 @@ from bifrost_tui.cli.doctor_files import NotMendedError, set_mode
 from bifrost_tui.errors import AccessDeniedError, DatabaseBusyError, DatabaseReadOnlyError
 from bifrost_tui.runtime.private_files import PrivateFiles
 from bifrost_tui.settings import load_settings
-from bifrost_tui.store import engine_checks
+from bifrost_tui.store import sqlite_checks
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.derived import Kept, put_right
 from bifrost_tui.store.engine import Database
-from bifrost_tui.store.engine_checks import Mend, mend_engine
+from bifrost_tui.store.engine_checks import mend_engine
 from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.troubles import Mend
 from bifrost_tui.store.values import ConfigType
 from tests.support import ALICE, NEW_KEY, add_member, by_hand, events, planted, secret
 from tests.unit.cli_support import Cli, act_as, database_file, opened
@@ -335,7 +336,7 @@ def test_a_lost_write_ahead_log_comes_back(well: Cli) -> None:
 
 
 def test_a_large_log_is_moved_into_the_file(well: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_checks, "LARGE_LOG", 1000)
+    monkeypatch.setattr(sqlite_checks, "LARGE_LOG", 1000)
     log = Path(f"{database_file()}-wal")
     with closing(sqlite3.connect(database_file(), isolation_level=None)) as other:
         other.execute("UPDATE config SET description = 'd'")
