@@ -88,6 +88,17 @@ def upgrade(
     return database.write_rows(work)
 
 
+def titles(revision: str, scripts: Path = SCRIPTS) -> tuple[str, ...]:
+    """Say what each migration after a revision changes; of an unknown revision, nothing."""
+    walked = list(ScriptDirectory.from_config(_alembic(scripts)).walk_revisions())
+    names = [script.revision for script in walked]
+    if revision not in names:
+        return ()
+    return tuple(
+        f"{script.revision}: {script.doc}" for script in reversed(walked[: names.index(revision)])
+    )
+
+
 def run_migrations(connection: Connection, scripts: Path = SCRIPTS) -> None:
     """Run the migrations that are due, in the transaction at hand."""
     configuration = _alembic(scripts)
