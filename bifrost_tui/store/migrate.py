@@ -42,11 +42,12 @@ def upgrade(
     scripts: Path = SCRIPTS,
     *,
     keyring: Keyring | None = None,
+    keep_copy: bool = True,
 ) -> tuple[str, ...]:
     """Bring an older database to this program's schema, after a backup copy of its file.
 
     All of it is one transaction: it has happened or it has not. Returns what users should know.
-    What only the values tell is found with ``keyring``.
+    What only the values tell is found with ``keyring``. No copy is kept of what is one already.
 
     Raises:
         DatabaseNotOursError: no migration starts from the revision that the database names.
@@ -61,7 +62,7 @@ def upgrade(
         )
     notices = []
     backup = None
-    if database.path is not None:
+    if keep_copy and database.path is not None:
         stamp = clock().strftime("%Y%m%d-%H%M%S")
         backup = database.path.with_name(f"{database.path.name}.schema-{revision}.{stamp}.bak")
         copy_database(database, backup)
