@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from bifrost_tui.display import visible
 from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
 from bifrost_tui.store.access import require_all
-from bifrost_tui.store.audit import FAILED, Event
+from bifrost_tui.store.audit import BACKUP, FAILED, Event
 from bifrost_tui.store.backup_file import BackupFacts, UnfitBackupError, opened_backup
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import copy_into_file, count_rows
@@ -24,9 +24,6 @@ from bifrost_tui.store.engine import Database
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
 from bifrost_tui.store.requests import Access
 from bifrost_tui.whole_file import FileThereError, check_target, put_in_place
-
-BACKUP = "database.backup"
-"""All of the database was written into a file."""
 
 Progress = Callable[[int, int], object]
 
@@ -71,7 +68,7 @@ class Backups:
     def _check_place(self, target: Path, *, replace: bool) -> None:
         check_target(target)
         database = self._context.database.path
-        if database is not None and _is_of(database, target):
+        if database is not None and is_of(database, target):
             raise FileThereError(f"{visible(target.name)} is the database itself. Name another.")
         if not replace and os.path.lexists(target):
             raise FileThereError(f"There is a file {visible(target.name)} already.")
@@ -122,7 +119,7 @@ class Backups:
         )
 
 
-def _is_of(database: Path, target: Path) -> bool:
+def is_of(database: Path, target: Path) -> bool:
     """Tell whether a file is a database's, or one that SQLite keeps beside it."""
     for end in ("", "-wal", "-shm", "-journal"):
         other = database.with_name(database.name + end)
