@@ -26,7 +26,13 @@ from bifrost_tui.errors import (
     DatabaseError,
     MasterKeyMissingError,
 )
-from bifrost_tui.settings import DATABASE_VARIABLE, KEY_FILE_VARIABLE, KEY_VARIABLE, Settings
+from bifrost_tui.settings import (
+    DATABASE_VARIABLE,
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    Settings,
+    shown_url,
+)
 from bifrost_tui.store.access import EVERYWHERE, Role, role_in
 from bifrost_tui.store.audit import RESTORE, AuditChain, Event
 from bifrost_tui.store.backup import copied, is_of
@@ -38,6 +44,7 @@ from bifrost_tui.store.engine import Database, connect, prepare_storage
 from bifrost_tui.store.migrate import run_migrations
 from bifrost_tui.store.opening import key_verifiers, load_keyring, open_repository, read_revision
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
+from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import member
 from bifrost_tui.store.views import Head
@@ -75,7 +82,7 @@ class Restoring:
         clock: Clock,
         backup: Backup,
         keyring: Keyring,
-        context: StoreContext | None,
+        repository: Repository | None,
         differences: Differences | None,
     ) -> None:
         self._settings = settings
@@ -83,9 +90,19 @@ class Restoring:
         self._clock = clock
         self._backup = backup
         self._keyring = keyring
-        self._context = context
+        self._repository = repository
         self.differences = differences
         """What it would overwrite; ``None`` where there is no database yet."""
+
+    @property
+    def shown(self) -> str:
+        """The place, as people may read it."""
+        return shown_url(self._settings.database_url)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What opening the database that is there did that its users should know."""
+        return () if self._repository is None else self._repository.notices
 
     @property
     def facts(self) -> BackupFacts:
@@ -100,8 +117,8 @@ class Restoring:
             DatabaseError, ExportError: it could not be done; nothing was changed.
 
         """
-        if self._context is not None and self.differences is not None:
-            return self._over(self._context, self.differences, progress)
+        if self._repository is not None and self.differences is not None:
+            return self._over(self._repository._context, self.differences, progress)
         path = self._settings.database_path
         if path is None:
             database = connect(self._settings.database_url)
@@ -263,7 +280,7 @@ def prepared(
             differences = context.guard(
                 access, Event(RESTORE), lambda: _compared(context.database, backup, access)
             )
-            yield Restoring(settings, access, clock, backup, keyring, context, differences)
+            yield Restoring(settings, access, clock, backup, keyring, repository, differences)
 
 
 def _compared(database: Database, backup: Backup, access: Access) -> Differences:
