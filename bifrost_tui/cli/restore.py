@@ -16,7 +16,7 @@ from bifrost_tui.cli.base import FAILED, Command
 from bifrost_tui.cli.exporting import progress
 from bifrost_tui.cli.options import file_argument, json_option
 from bifrost_tui.cli.output import complain, emit_facts, emit_json, say
-from bifrost_tui.cli.session import this_access, uncollected
+from bifrost_tui.cli.session import this_access
 from bifrost_tui.clock import iso, utc_now
 from bifrost_tui.display import age, counted, visible
 from bifrost_tui.settings import load_settings
@@ -49,8 +49,8 @@ def restore(file: str, overwrite: bool, yes: bool, as_json: bool) -> int:
     path = named_file(file, "restore")
     if as_json and overwrite and not yes:
         raise click.UsageError("--json asks nothing. Say --yes as well.")
-    with uncollected():
-        from bifrost_tui.store.restoring import prepared
+    from bifrost_tui.store.restoring import prepared
+
     with ExitStack() as stack:
         ask = stack.enter_context(asker(piped=False))
         with progress("Checking") as checking:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, create_engine, func, select
+from sqlalchemy import Connection, Engine, create_engine, func, select
 from sqlalchemy.pool import StaticPool
 
 from bifrost_tui.crypto.cipher import Keyring
@@ -37,6 +37,7 @@ from bifrost_tui.store.opening import key_verifiers, read_revision
 from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.part_files import part_file
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, audit_event, config, metadata
+from bifrost_tui.store.sqlite import SqliteDatabase
 from bifrost_tui.store.views import Head
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def opened_backup(
 
     """
     _check_file(path)
-    database = _open_as_it_is(path)
+    database = _AsItIs(path)
     try:
         with _told(path):
             revision = _checked_revision(database, path)
@@ -186,8 +187,18 @@ def _of_bytes(head: bytes, size: int) -> str:
     return ""
 
 
-def _open_as_it_is(path: Path) -> Database:
-    # Immutable: no lock, no file beside it, and it may lie where nothing can be written.
+class _AsItIs(SqliteDatabase):
+    """An SQLite file that nothing is written to, and nothing beside it.
+
+    It may lie where nothing can be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        Database.__init__(self, _engine(path), f"sqlite:///{path}")
+        self._path = path
+
+
+def _engine(path: Path) -> Engine:
     uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
 
     def creator() -> sqlite3.Connection:
@@ -196,8 +207,7 @@ def _open_as_it_is(path: Path) -> Database:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    engine = create_engine("sqlite://", creator=creator, hide_parameters=True, poolclass=StaticPool)
-    return Database(engine, f"sqlite:///{path}")
+    return create_engine("sqlite://", creator=creator, hide_parameters=True, poolclass=StaticPool)
 
 
 @contextmanager
@@ -220,7 +230,7 @@ def _told(path: Path) -> Iterator[None]:
 
 def _checked_revision(database: Database, path: Path) -> str:
     def work(connection: Connection) -> str:
-        revision = read_revision(connection, database.shown)
+        revision = read_revision(connection, database)
         # What it says may quote what the file holds, and is not shown.
         for pragma, fine in (("integrity_check(1)", [("ok",)]), ("foreign_key_check", [])):
             if [tuple(row) for row in connection.exec_driver_sql(f"PRAGMA {pragma}")] != fine:
@@ -286,7 +296,7 @@ def _brought_up(
 
 def _copied(connection: Connection, copy: Path) -> None:
     # The transaction has to have read before it sees one state.
-    read_revision(connection, copy.name)
+    connection.execute(select(func.count()).select_from(audit_event))
     copy_into_file(connection, copy)
 
 

@@ -72,7 +72,7 @@ def _rows(source: Connection, table: Table, *, raw: bool) -> Iterator[Sequence[S
 
 def _putting(
     target: Connection, table: Table, *, raw: bool
-) -> Callable[[Sequence[Sequence[Any]]], None]:
+) -> Callable[[Sequence[Sequence[Any]]], object]:
     """Return what puts rows into a table, in the way that its engine is quickest at."""
     cursor: Any = target.connection.cursor()
     if raw:
@@ -108,12 +108,16 @@ def copy_into_file(source: Connection, file: Path, progress: Progress | None = N
         _copy_pages(source, file, progress)
         return
     from bifrost_tui.store.engine import connect
-    from bifrost_tui.store.migrate import create_tables
+    from bifrost_tui.store.migrate import run_migrations
 
     copy = connect(f"sqlite:///{file}")
     try:
-        create_tables(copy)
-        copy.write_rows(lambda target: copy_tables(source, target, progress))
+
+        def work(target: Connection) -> None:
+            run_migrations(target)
+            copy_tables(source, target, progress)
+
+        copy.write_rows(work)
     finally:
         copy.close()
 

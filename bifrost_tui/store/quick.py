@@ -7,7 +7,7 @@ compiled once for each engine, and given to the driver itself, within the transa
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -49,7 +49,7 @@ class Quick:
 
     def stream(
         self, connection: Connection, values: Mapping[str, Any], size: int
-    ) -> Iterator[list[Any]]:
+    ) -> Generator[list[Any]]:
         """Return the rows that a query finds as the driver gives them, so many at a time."""
         cursor = self._run(connection, values)
         try:
@@ -62,11 +62,12 @@ class Quick:
         """Run a change."""
         self._run(connection, values).close()
 
-    def run_many(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
-        """Run a change for each of many rows."""
+    def run_many(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> int:
+        """Run a change for each of many rows; return how many rows of the table it was made in."""
         cursor = connection.connection.cursor()
         try:
             cursor.executemany(*self._compiled(connection).many(values))
+            return int(cursor.rowcount)
         finally:
             cursor.close()
 

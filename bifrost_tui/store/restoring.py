@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, select
 
 from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.crypto.cipher import Keyring
@@ -40,13 +40,14 @@ from bifrost_tui.store.backup_file import Backup, BackupFacts, UnfitBackupError,
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import clear_tables, copy_tables, count_rows
 from bifrost_tui.store.differences import Differences, changed_since, compare
-from bifrost_tui.store.engine import Database, connect, prepare_storage
+from bifrost_tui.store.engine import Database, connect
 from bifrost_tui.store.migrate import run_migrations
 from bifrost_tui.store.opening import key_verifiers, load_keyring, open_repository, read_revision
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import member
+from bifrost_tui.store.sqlite import prepare_storage
 from bifrost_tui.store.views import Head
 from bifrost_tui.whole_file import put_in_place
 
@@ -144,6 +145,7 @@ class Restoring:
         chain = AuditChain(database, self._backup.root.keys(), self._clock)
 
         def work(source: Connection, target: Connection) -> Restored:
+            database.check_place(target)
             run_migrations(target)
             return self._fill(source, target, chain, None, None, progress)
 
@@ -311,7 +313,7 @@ def _nothing_there(settings: Settings) -> bool:
         return not os.path.lexists(path)
     database = connect(settings.database_url)
     try:
-        return database.read(lambda connection: not inspect(connection).get_table_names())
+        return database.read(database.holds_nothing)
     finally:
         database.close()
 
@@ -332,7 +334,7 @@ def _check_root(settings: Settings, keyring: Keyring, backup: Backup) -> None:
     )
     why = ""
     try:
-        database.read(lambda connection: read_revision(connection, shown))
+        database.read(lambda connection: read_revision(connection, database))
         if not any(
             backup.root.same_as(root) for root in _roots(database.read(key_verifiers), keyring)
         ):
