@@ -19,6 +19,7 @@ from bifrost_tui.store.removal import Members
 
 if TYPE_CHECKING:
     from bifrost_tui.store.audit_lists import AuditLog
+    from bifrost_tui.store.backup import Backups
     from bifrost_tui.store.exporting import Exports
     from bifrost_tui.store.importing import Imports
     from bifrost_tui.store.rekeying import MasterKeys
@@ -58,6 +59,13 @@ class Repository:
         from bifrost_tui.store.exporting import Exports
 
         return Exports(self._context)
+
+    @cached_property
+    def backups(self) -> Backups:
+        """Copies of the whole database; imported when somebody makes one."""
+        from bifrost_tui.store.backup import Backups
+
+        return Backups(self._context)
 
     @cached_property
     def master_keys(self) -> MasterKeys:
