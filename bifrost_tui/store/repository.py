@@ -98,6 +98,10 @@ class Repository:
         """
         self._context.database.read(lambda _connection: None)
 
+    def is_waiting(self, seconds: float) -> bool:
+        """Tell whether a change has waited for as long, for others to let go of the database."""
+        return self._context.database.is_waiting(seconds)
+
     def warm_up(self) -> None:
         """Import what the first change needs, so that it does not wait for it."""
         import bifrost_tui.store.tables  # noqa: F401
