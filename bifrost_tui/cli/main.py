@@ -36,7 +36,7 @@ _COMMANDS = {
     "audit": "The audit log: list, show, export, verify, head.",
     "run": "Run a command with an organization's values in its environment.",
     "workflow": "Workflows: run one of a Python file for an organization.",
-    "key": "The master key: generate one, see which are in use.",
+    "key": "The master key: generate one, see which are in use, change it.",
     "lock": "The lock of the screens and its passphrase: status, set, clear.",
     "setup": "Make the database, without a terminal.",
     "doctor": "Check files, key, database and secrets.",

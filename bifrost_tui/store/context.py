@@ -23,6 +23,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.access import EVERYWHERE, Role, highest, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
+from bifrost_tui.store.fates import archived
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import key_check, member, organization
@@ -39,6 +40,9 @@ _ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"))
 _BY_NAME = Quick(_ENTERED.where(organization.c.name_folded == bindparam("wanted")))
 _KEY = Quick(select(key_check.c.key_id).where(key_check.c.key_id == bindparam("key")))
 _BY_ID = Quick(_ENTERED.where(organization.c.id == bindparam("wanted")))
+_ORGANIZATIONS = select(
+    organization.c.id, organization.c.name, organization.c.archived_at
+).order_by(organization.c.name_folded)
 
 
 def new_id() -> str:
@@ -152,7 +156,27 @@ def missing_organization(
     )
 
 
-def open_for_changes(scope: Scope) -> None:
+def every_organization(connection: Connection) -> list[Scope]:
+    """Return all organizations by name, archived ones too."""
+    rows = connection.execute(_ORGANIZATIONS)
+    return [Scope(row.id, row.name, archived=row.archived_at is not None) for row in rows]
+
+
+def open_for_reads(scope: Scope) -> None:
+    """Refuse a value of an archived organization.
+
+    Raises:
+        AccessDeniedError: it is archived.
+
+    """
+    if scope.archived:
+        raise AccessDeniedError(
+            f"{visible(scope.name)} is archived: none of its values are given out. Restore it"
+            " first (`bifrost-tui orgs restore`)."
+        )
+
+
+def open_for_changes(scope: Scope, connection: Connection) -> None:
     """Refuse a change in an archived organization.
 
     Raises:
@@ -162,5 +186,5 @@ def open_for_changes(scope: Scope) -> None:
     if scope.archived:
         raise AccessDeniedError(
             f"{scope.name} is archived: nothing in it can be changed. Restore it first"
-            f" (`bifrost-tui orgs restore`)."
+            f" (`bifrost-tui orgs restore`).{archived(connection, scope)}"
         )

@@ -14,11 +14,13 @@ from threading import Event, Lock, Thread
 from typing import Protocol
 
 from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS
-from bifrost_tui.store.engine import Database, open_file
+from bifrost_tui.store.engine import Database
+from bifrost_tui.store.sqlite import open_file
 
 INTERVAL = 1.0
 """Seconds between two looks: a change shows within two, on a slow machine too."""
 
+_MIGRATED = "database.migrate"
 _NO_CHANGE = frozenset({*READS, HANDOVER, EXPORT_CONFIGS})
 _OF_NO_LIST = ("presence", "database", "key", "audit")
 
@@ -37,15 +39,18 @@ class Changes:
     """The ids of the scopes with a config that was changed; global's among them."""
     organizations: bool = False
     members: bool = False
+    migrated: bool = False
+    """The schema is another one: this program can go on no longer, and says so."""
 
     def __bool__(self) -> bool:
-        return bool(self.scopes) or self.organizations or self.members
+        return bool(self.scopes) or self.organizations or self.members or self.migrated
 
     def __or__(self, other: Changes) -> Changes:
         return Changes(
             self.scopes | other.scopes,
             self.organizations or other.organizations,
             self.members or other.members,
+            self.migrated or other.migrated,
         )
 
 
@@ -133,6 +138,7 @@ def _changes(events: Iterable[tuple[str, str | None, str]]) -> Changes:
     found = Changes()
     for action, scope_id, outcome in events:
         noun = action.partition(".")[0]
+        found |= Changes(migrated=action == _MIGRATED)
         # That a secret does not open is told as a failure, and shows in the list.
         if action in _NO_CHANGE or noun in _OF_NO_LIST or (outcome != DONE and noun != "secret"):
             continue

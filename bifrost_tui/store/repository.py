@@ -81,6 +81,15 @@ class Repository:
         """The database as people may read it: without a password."""
         return self._context.database.shown
 
+    def check(self) -> None:
+        """Make sure that the database can be used, as every call does anyway.
+
+        Raises:
+            DatabaseError: it cannot, and this is why.
+
+        """
+        self._context.database.read(lambda _connection: None)
+
     def warm_up(self) -> None:
         """Import what the first change needs, so that it does not wait for it."""
         import bifrost_tui.store.tables  # noqa: F401

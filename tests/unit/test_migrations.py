@@ -22,14 +22,16 @@ from bifrost_tui.errors import DatabaseError, DatabaseFullError, DatabaseNotOurs
 from bifrost_tui.settings import Settings
 from bifrost_tui.store import references
 from bifrost_tui.store.audit import AuditChain
-from bifrost_tui.store.engine import Database, connect, copy_database
-from bifrost_tui.store.migrate import SCRIPTS, create_tables, upgrade
+from bifrost_tui.store.engine import Database, connect
+from bifrost_tui.store.migrate import SCRIPTS, run_migrations, upgrade
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, metadata
+from bifrost_tui.store.sqlite import copy_database
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport
+from tests.next_program import NEXT, next_scripts
 from tests.support import (
     ALICE,
     BOB,
@@ -48,19 +50,6 @@ from tests.support import (
 
 PLANTED = planted()[0]
 
-NEXT = """
-    from alembic import op
-    import sqlalchemy as sa
-
-    revision = "0004"
-    down_revision = "0003"
-
-    def upgrade():
-        op.add_column("config", sa.Column("colour", sa.String(9), server_default="red"))
-        op.create_table("extra", sa.Column("id", sa.Integer, primary_key=True))
-        op.execute("INSERT INTO extra VALUES (7)")
-"""
-
 
 def directory(scripts: Path = SCRIPTS) -> ScriptDirectory:
     config = Config()
@@ -72,10 +61,7 @@ def directory(scripts: Path = SCRIPTS) -> ScriptDirectory:
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
     """The shipped migrations and one more."""
-    folder = tmp_path / "100% migrations"
-    shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0004_next.py").write_text(dedent(NEXT))
-    return folder
+    return next_scripts(tmp_path / "100% migrations")
 
 
 @pytest.fixture
@@ -359,7 +345,7 @@ def first(settings: Settings, tmp_path: Path) -> Path:
     newer = path.rename(tmp_path / "newer.db")
     path.touch(0o600)
     database = connect(settings.database_url)
-    create_tables(database, scripts)
+    database.write_rows(lambda connection: run_migrations(connection, scripts))
     database.close()
     _copy_rows(newer, path)
     assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]

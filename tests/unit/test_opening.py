@@ -27,11 +27,10 @@ from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.opening import (
     MISSING_KEY,
     create_repository,
-    keys_in_use,
     open_repository,
 )
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.requests import ConfigList
+from bifrost_tui.store.requests import Access, ConfigList
 from bifrost_tui.store.schema import REVISION
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport, Scope, State
 from tests.support import (
@@ -62,6 +61,11 @@ PLANTED = planted()[0]
 
 def key_id(key: str) -> str:
     return MasterKey(key.encode()).key_id
+
+
+def keys_in_use(repository: Repository, access: Access) -> dict[str, int]:
+    uses = repository.master_keys.uses(access)
+    return {use.key_id: use.secrets for use in uses if use.opens or use.secrets}
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -174,7 +178,7 @@ def test_what_is_there_is_never_written_over(settings: Settings, home: Path) -> 
     assert not (home / "nowhere").exists()
 
 
-@pytest.mark.parametrize("step", ["prepare_storage", "_create", "create_tables", "connect"])
+@pytest.mark.parametrize("step", ["prepare_storage", "_create", "run_migrations", "connect"])
 @pytest.mark.parametrize("error", [RuntimeError("planned"), KeyboardInterrupt()])
 def test_what_fails_on_the_way_leaves_nothing_and_can_be_done_again(
     home: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
@@ -183,7 +187,7 @@ def test_what_fails_on_the_way_leaves_nothing_and_can_be_done_again(
         raise error
 
     settings = load_settings({"HOME": str(home)})
-    module = "bifrost_tui.store.migrate" if step == "create_tables" else "bifrost_tui.store.opening"
+    module = f"bifrost_tui.store.{'migrate' if step == 'run_migrations' else 'opening'}"
     with monkeypatch.context() as patch:
         patch.setattr(f"{module}.{step}", fail)
         with pytest.raises(type(error)):
