@@ -140,7 +140,8 @@ def told(
         found.append(("Next", words))
     if keys.foreign:
         found.append(("Also", _foreign_words(keys)))
-    if place.name != place.source and not (report is not None and report.failed):
+    said = any(place.name in str(words) for _, words in found)
+    if place.name != place.source and not said and not (report is not None and report.failed):
         found.append(("From", visible(place.name)))
     return found
 
