@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from textual._context import NoActiveAppError
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -372,3 +376,24 @@ async def test_own_changes_say_nothing(world: World, noticed: Play) -> None:
         await noticed(pilot)
         assert screen_text(app).splitlines()[-2] == said
         assert "changed by" not in screen_text(app)
+
+
+async def test_a_question_outlives_its_screen(world: World) -> None:
+    app = app_in(world)
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        screen, closed, found = configurations(pilot), Event(), Future[Repository]()
+
+        def question() -> None:
+            closed.wait()
+            try:
+                found.set_result(screen.repository)
+            except NoActiveAppError as error:
+                found.set_exception(error)
+
+        screen.ask(question, lambda _: None)
+        await app.pop_screen()
+        assert not screen.is_attached
+        closed.set()
+        assert await asyncio.wrap_future(found) is world.repository
+        await settled(pilot)
