@@ -10,18 +10,23 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from fcntl import ioctl
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
+
+from tests.terminal.harness import Command, TerminalSession
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,6 +141,12 @@ class Forks:
             assert code in (0, KILLED[kill.by]), f"{work}, {kill}: ended with {code}"
         return Ended(code, **told)
 
+    def start(self, work: str, terminal: str, env: Mapping[str, str], *arguments: Any) -> Forked:
+        """Start a function of the module in a terminal; one at a time."""
+        job = {"work": work, "terminal": terminal, "env": dict(env), "arguments": arguments}
+        self._send(job)
+        return Forked(self._receive(), self._process.stdout)
+
     def _send(self, message: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message) + "\n")
@@ -144,6 +155,53 @@ class Forks:
     def _receive(self) -> Any:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
+
+
+class Forked:
+    """A process that was forked by another one, which tells how it ends."""
+
+    def __init__(self, pid: int, told: IO[str] | None) -> None:
+        assert told is not None
+        self.pid = pid
+        self._told = told
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return how it ended; ``None`` as long as it has not."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+        if self._code is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            self._code = int(json.loads(self._told.readline()))
+        return self._code
+
+    def kill(self) -> None:
+        """Kill it, if it is there yet."""
+        if self._code is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class ForkedTerminal(TerminalSession):
+    """A terminal with what is forked in it: a function's name and its arguments."""
+
+    def __init__(self, forks: Forks, command: Sequence[str], **how: Any) -> None:
+        self._forks = forks
+        super().__init__(command, **how)
+
+    def _start(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        hang_up: str,
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+    ) -> Command:
+        work, *arguments = map(str, command)
+        return self._forks.start(work, os.ttyname(self._slave), env or {}, *arguments)
 
 
 # In the other process
@@ -160,7 +218,15 @@ def serve() -> None:
         prepare()
     print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
-        print(json.dumps(_forked(module, json.loads(line))), file=answers, flush=True)
+        job = json.loads(line)
+        if "terminal" in job:
+            pid = _in_terminal(module, job)
+            print(pid, file=answers, flush=True)
+            _, status = os.waitpid(pid, 0)
+            answer: Any = os.waitstatus_to_exitcode(status)
+        else:
+            answer = _forked(module, job)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _forked(module: Any, job: dict[str, Any]) -> tuple[int, dict[str, int]]:
@@ -174,6 +240,28 @@ def _forked(module: Any, job: dict[str, Any]) -> tuple[int, dict[str, int]]:
         text = told.read()
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status), json.loads(text or "{}")
+
+
+def _in_terminal(module: Any, job: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        # A session leader's first terminal becomes its controlling one.
+        terminal = os.open(job["terminal"], os.O_RDWR)
+        for number in range(3):
+            os.dup2(terminal, number)
+        os.closerange(3, 256)
+        ioctl(0, termios.TIOCSCTTY, 0)
+        os.environ.clear()
+        os.environ.update(job["env"])
+        code = getattr(module, job["work"])(*job["arguments"])
+    except BaseException:  # noqa: BLE001  as below
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
 
 
 def _child(module: Any, job: dict[str, Any], writing: int) -> None:
@@ -215,6 +303,11 @@ class Trigger:
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (self._at, hard))
         self._begun = time.monotonic_ns()
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is counted yet."""
+        return self._begun is not None
 
     def told(self) -> dict[str, int]:
         """Return how much it was."""
