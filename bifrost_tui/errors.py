@@ -109,6 +109,14 @@ class DatabaseFullError(DatabaseError):
     """There is no room left for the change."""
 
 
+class DatabaseUnreachableError(DatabaseError):
+    """The server cannot be reached, was stopped, or let go of the connection."""
+
+
+class DatabaseUncertainError(DatabaseUnreachableError):
+    """The connection was lost while a change was being saved: whether it was, is not known."""
+
+
 class DatabaseInterruptedError(DatabaseError):
     """A read was cancelled because its answer is no longer wanted."""
 

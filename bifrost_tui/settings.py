@@ -29,6 +29,7 @@ LOCK_AFTER = 10
 LONGEST_LOCK_AFTER = 24 * 60
 
 _APPLICATION = "bifrost-tui"
+_AN_EXAMPLE = "postgresql+psycopg://user@host/database"
 _PREFERENCES = ("theme", "lock_after")
 
 
@@ -92,12 +93,31 @@ def _is_there(path: Path) -> bool:
         raise SettingsError(f"{path} cannot be looked for: {error.strerror}.") from None
 
 
+_POSTGRES = re.compile(
+    r"postgres(?:ql)?(?:\+psycopg)?://(?:(?P<user>[^\s/?#@:]*)(?::[^\s/?#@]*)?@)?"
+    r"(?P<hosts>[^\s/?#@]*)(?:/(?P<name>[^\s/?#@]*))?(?:\?(?P<parameters>[^\s#]*))?"
+)
+"""A URL as libpq takes it; in a name or a password, what has a meaning stands percent-encoded."""
+
+
+def postgres_url(url: str) -> str | None:
+    """Return a PostgreSQL URL as libpq takes it, password and all; ``None`` for other engines."""
+    return f"postgresql:{url.partition(':')[2]}" if _POSTGRES.fullmatch(url) else None
+
+
 def shown_url(url: str) -> str:
-    """Return a database URL without its password and its parameters, for people to read."""
+    """Return a database as people may read it: of a URL neither user, password nor parameters."""
     if path := sqlite_path(url):
         return f"sqlite {path}"
-    bare = re.sub(r"[?#].*\Z", "", url, flags=re.DOTALL)
-    return re.sub(r"//[^/]*@", "//", bare)
+    if (found := _POSTGRES.fullmatch(url)) is None:
+        return "an unknown engine"
+    from urllib.parse import parse_qsl, unquote
+
+    hosts, name = found["hosts"], unquote(found["name"] or "")
+    for parameter, value in parse_qsl(found["parameters"] or ""):
+        # The folder that the server's socket is in.
+        hosts = value if parameter == "host" else hosts
+    return " ".join(("postgresql", *([name] if name else ()), "on", hosts or "this host"))
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -165,15 +185,19 @@ def _checked_url(url: str) -> str:
                 f"{DATABASE_VARIABLE} has parameters after a question mark; SQLite takes none here."
             )
         return f"sqlite:///{path}"
-    if url.startswith("postgresql"):
+    if re.match(r"postgres(ql)?(\+psycopg)?:", url):
+        if _POSTGRES.fullmatch(url):
+            return url
+        # What stands in it is not quoted: any part of it may be that of a password.
         raise SettingsError(
-            f"{DATABASE_VARIABLE} names a PostgreSQL database; this version keeps its data in"
-            " SQLite. Write it as sqlite:////absolute/path.db"
+            f"{DATABASE_VARIABLE} is no URL of a PostgreSQL database. Write it as {_AN_EXAMPLE}; in"
+            " a user, a password or a name, signs such as @ : / ? # stand percent-encoded (%40)."
         )
     scheme = re.match(r"[a-zA-Z0-9+]{1,40}:", url)
     raise SettingsError(
         f"{DATABASE_VARIABLE} names an engine that is not supported"
         f"{' (' + scheme.group(0) + ')' if scheme else ''}. Write it as sqlite:////absolute/path.db"
+        f" or {_AN_EXAMPLE}"
     )
 
 

@@ -12,8 +12,16 @@ import pytest
 from bifrost_tui.settings import Settings
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
+from tests.databases import Databases
 from tests.postgres import Server, running_server
-from tests.support import ALICE, HandClock, counted_ids, make_repository, make_settings
+from tests.support import (
+    ALICE,
+    Engine,
+    HandClock,
+    counted_ids,
+    make_repository,
+    make_settings,
+)
 
 # The same examples in every run; HYPOTHESIS_PROFILE=thorough looks for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
@@ -21,8 +29,39 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=Non
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of modules marked ``both_engines`` on each, but those marked ``sqlite``."""
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "both_engines" in marks and "sqlite" not in marks:
+        # First, so that it is there before anything is made on it.
+        metafunc.fixturenames.insert(0, "engine")
+        metafunc.parametrize("engine", ("sqlite", "postgresql"), indirect=True)
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The engine that a test is run on; its databases are gone, or as new, afterwards."""
+    name: str = getattr(request, "param", "sqlite")
+    if name == "sqlite":
+        yield name
+        return
+    servers: Databases = request.getfixturevalue("databases")
+    Engine.servers = servers
+    try:
+        yield name
+    finally:
+        Engine.servers = None
+        servers.release()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: Server) -> Databases:
+    """The databases of this process on its server."""
+    return Databases(postgres)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> Path:
     """An empty home, and nothing in the environment that names a place, a key or a database."""
     for name in list(os.environ):
         if name.startswith(("BIFROST_", "XDG_")) or name == "CREDENTIALS_DIRECTORY":
@@ -30,6 +69,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("HOME", str(folder))
+    for name, value in Engine.environ(folder).items():
+        monkeypatch.setenv(name, value)
     return folder
 
 

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -22,16 +23,18 @@ from sqlalchemy import insert
 
 from bifrost_tui.crypto.cipher import Sealed
 from bifrost_tui.crypto.reading import open_sealed
-from bifrost_tui.settings import KEY_VARIABLE, Settings, load_settings
+from bifrost_tui.settings import DATABASE_VARIABLE, KEY_VARIABLE, Settings, load_settings
 from bifrost_tui.store.access import EVERYWHERE, Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.places import seal_context
+from bifrost_tui.store.postgres import PostgresDatabase
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft, ConfigList
 from bifrost_tui.store.schema import member
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView, Scope
+from tests.databases import Databases
 
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 """When every test begins."""
@@ -67,16 +70,27 @@ def counted_ids(start: int = 1) -> Callable[[], str]:
     return lambda: f"{next(numbers):032x}"
 
 
+class Engine:
+    """The engine that the test at hand is run on: SQLite, or the databases of a server."""
+
+    servers: Databases | None = None
+
+    @classmethod
+    def environ(cls, home: Path) -> dict[str, str]:
+        """Return the variables that name the database of a home: none where it is a file of it."""
+        return {} if cls.servers is None else {DATABASE_VARIABLE: cls.servers.url(home)}
+
+
 def make_settings(home: Path, keys: str = KEY) -> Settings:
     """Return the settings of a user who has ``keys`` in the environment and nothing else."""
-    return load_settings({"HOME": str(home), KEY_VARIABLE: keys})
+    return load_settings({"HOME": str(home), KEY_VARIABLE: keys, **Engine.environ(home)})
 
 
 @cache
 def _new_database() -> bytes:
     """Return a database just made, so that it is made once and then copied."""
     with TemporaryDirectory() as folder:
-        settings = make_settings(Path(folder))
+        settings = load_settings({"HOME": folder, KEY_VARIABLE: KEY})
         create_repository(settings, ALICE, clock=HandClock(), ids=lambda: "0" * 32).close()
         assert settings.database_path is not None
         return settings.database_path.read_bytes()
@@ -91,11 +105,11 @@ def make_repository(
 ) -> Repository:
     """Open a new database whose owner is Alice. The caller closes it."""
     settings = home if isinstance(home, Settings) else make_settings(home)
-    path = database_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    path.touch(0o600, exist_ok=False)
-    path.write_bytes(_new_database())
+    if (path := settings.database_path) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        path.touch(0o600, exist_ok=False)
+        path.write_bytes(_new_database())
     return open_repository(settings, access, clock=clock or HandClock(), ids=ids or counted_ids())
 
 
@@ -145,14 +159,27 @@ def listed(
 
 def by_hand(database: Path | Repository, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """Run SQL past the program, as somebody with the file in hand can, and commit it."""
-    path = database._context.database.path if isinstance(database, Repository) else database
-    assert path is not None
+    path = database._context.database if isinstance(database, Repository) else database
+    if isinstance(path, PostgresDatabase):
+        return _by_hand_there(path, statement, values)
+    if not isinstance(path, Path):
+        assert path.path is not None
+        path = path.path
     connection = sqlite3.connect(path)
     try:
         with connection:
             return connection.execute(statement, values).fetchall()
     finally:
         connection.close()
+
+
+def _by_hand_there(
+    database: PostgresDatabase, statement: str, values: tuple[object, ...]
+) -> list[tuple[Any, ...]]:
+    with closing(database.open()) as connection:
+        written = statement.replace("%", "%%").replace("?", "%s")
+        cursor = connection.execute(written.encode(), values, prepare=False)
+        return cursor.fetchall() if cursor.description else []
 
 
 def opened(repository: Repository, view: ConfigView) -> bytes | None:

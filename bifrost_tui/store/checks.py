@@ -35,7 +35,7 @@ def schema_revision(settings: Settings) -> str:
     """
     database = connect(settings.database_url)
     try:
-        return database.read(lambda connection: read_revision(connection, database.shown))
+        return database.read(lambda connection: read_revision(connection, database))
     finally:
         database.close()
 

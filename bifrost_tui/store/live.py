@@ -14,7 +14,8 @@ from threading import Event, Lock, Thread
 from typing import Protocol
 
 from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS
-from bifrost_tui.store.engine import Database, open_file
+from bifrost_tui.store.engine import Database
+from bifrost_tui.store.sqlite import open_file
 
 INTERVAL = 1.0
 """Seconds between two looks: a change shows within two, on a slow machine too."""

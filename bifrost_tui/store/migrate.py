@@ -18,10 +18,11 @@ from bifrost_tui.crypto.cipher import Keyring
 from bifrost_tui.display import visible
 from bifrost_tui.errors import DatabaseError, DatabaseNotOursError
 from bifrost_tui.store.audit import AuditChain, Event
-from bifrost_tui.store.engine import Database, copy_database
+from bifrost_tui.store.engine import Database
 from bifrost_tui.store.equals import group_all
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import VERSION_TABLE
+from bifrost_tui.store.sqlite import copy_database
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -31,11 +32,6 @@ _GROUPS_SINCE = "0002"
 _PART = ".part"
 
 _REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
-
-
-def create_tables(database: Database, scripts: Path = SCRIPTS) -> None:
-    """Run every migration on an empty database."""
-    database.write_rows(lambda connection: run_migrations(connection, scripts))
 
 
 def upgrade(

@@ -24,7 +24,7 @@ from bifrost_tui.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource, Set
 from bifrost_tui.store.access import EVERYWHERE, Role, require_all
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
-from bifrost_tui.store.engine import Database, connect, create_file, prepare_storage
+from bifrost_tui.store.engine import Database, connect
 from bifrost_tui.store.organizations import start_summary
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
@@ -36,6 +36,7 @@ from bifrost_tui.store.schema import (
     key_check,
     member,
 )
+from bifrost_tui.store.sqlite import create_file, prepare_storage
 
 MISSING_KEY = (
     f"There is no master key. Set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or let the setup make"
@@ -94,7 +95,7 @@ def _open(
     clock: Clock,
     ids: Callable[[], str],
 ) -> Repository:
-    revision = database.read(lambda connection: read_revision(connection, database.shown))
+    revision = database.read(lambda connection: read_revision(connection, database))
     verifiers = database.read(_verifiers)
     root = _fitting_root(keyring, verifiers, settings)
     chain = AuditChain(database, root.keys(), clock)
@@ -122,11 +123,12 @@ def load_keyring(settings: Settings) -> Keyring:
     return Keyring(load_master_keys(settings.key_source))
 
 
-def read_revision(connection: Connection, shown: str) -> str:
+def read_revision(connection: Connection, database: Database) -> str:
     """Return the schema version of a database of ours.
 
     Raises:
-        DatabaseNotOursError: it is another program's, or empty.
+        DatabaseMissingError: its server has a place for it, with nothing in it yet.
+        DatabaseNotOursError: it is another program's, or an empty file.
         DatabaseNewerError: a newer program wrote it.
 
     """
@@ -136,6 +138,12 @@ def read_revision(connection: Connection, shown: str) -> str:
         if found
         else []
     )
+    shown = database.shown
+    if not found and database.holds_nothing(connection):
+        raise DatabaseMissingError(
+            f"There is nothing in the database ({shown}) yet. Run `bifrost-tui` or `bifrost-tui"
+            " setup` to set it up."
+        )
     if len(versions) != 1 or not versions[0]:
         raise DatabaseNotOursError(
             f"The database ({shown}) was not made by Bifrost TUI. Nothing in it was changed; check"
@@ -246,15 +254,16 @@ def _create(
     clock: Clock,
     ids: Callable[[], str],
 ) -> Repository:
-    from bifrost_tui.store.migrate import create_tables
+    from bifrost_tui.store.migrate import run_migrations
 
     prepare_storage(database)
-    create_tables(database)
     root = RootSecret.new()
     sealed = root.seal(keyring)
     chain = AuditChain(database, root.keys(), clock)
 
     def work(connection: Connection) -> None:
+        database.check_place(connection)
+        run_migrations(connection)
         now = chain.append(
             connection,
             access,
@@ -290,7 +299,11 @@ def keys_in_use(repository: Repository, access: Access) -> dict[str, int]:
         AccessDeniedError: that takes an owner or an admin of all organizations.
 
     """
-    context = repository._context
+    return count_keys(repository._context, access)
+
+
+def count_keys(context: StoreContext, access: Access) -> dict[str, int]:
+    """Return the same, of what a repository works with."""
 
     def work(connection: Connection) -> dict[str, int]:
         require_all(connection, access, "see which master keys are in use")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bifrost_tui.store.audit_lists import AuditLog
     from bifrost_tui.store.exporting import Exports
     from bifrost_tui.store.importing import Imports
+    from bifrost_tui.store.rekeying import MasterKeys
 
 
 class Repository:
@@ -57,6 +58,13 @@ class Repository:
         from bifrost_tui.store.exporting import Exports
 
         return Exports(self._context)
+
+    @cached_property
+    def master_keys(self) -> MasterKeys:
+        """The master keys, and the change of them; imported when somebody asks for it."""
+        from bifrost_tui.store.rekeying import MasterKeys
+
+        return MasterKeys(self._context)
 
     @property
     def clock(self) -> Clock:

@@ -68,8 +68,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Give back an aware moment."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+        """Give back an aware moment, in UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 metadata = MetaData(

@@ -22,6 +22,7 @@ from bifrost_tui.errors import (
 )
 from bifrost_tui.settings import Settings
 from bifrost_tui.store import engine as engine_module
+from bifrost_tui.store import sqlite as sqlite_module
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
 from bifrost_tui.store.opening import create_repository, open_repository
@@ -262,8 +263,8 @@ def test_a_new_master_key_waits_until_it_can_be_written(
 def test_a_new_database_that_does_not_fit_is_not_there_afterwards(
     settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pragmas = (*engine_module._PRAGMAS, "PRAGMA max_page_count = 8")
-    monkeypatch.setattr(engine_module, "_PRAGMAS", pragmas)
+    pragmas = (*sqlite_module._PRAGMAS, "PRAGMA max_page_count = 8")
+    monkeypatch.setattr(sqlite_module, "_PRAGMAS", pragmas)
     with pytest.raises(DatabaseFullError) as raised:
         create_repository(settings, ALICE)
     assert str(database_path(settings)) in str(raised.value)

@@ -39,6 +39,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 PLANTED = planted()[0]
 TABLES = (
     *("organization", "config", "scope_summary", "member", "audit_event", "key_check"),

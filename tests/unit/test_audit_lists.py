@@ -57,6 +57,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 DORA = Access("dora", "local")
 """A member of Acme."""
 MALLORY = Access("mallory", "10.9.9.9")

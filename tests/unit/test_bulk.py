@@ -59,6 +59,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def acme(repository: Repository) -> Scope:

@@ -41,6 +41,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 PLANTED = planted()[0]
 
 

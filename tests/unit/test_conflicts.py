@@ -25,6 +25,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 PLANTED = planted()[0]
 Change = Callable[[Repository, ConfigView], object]
 

@@ -14,12 +14,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import Settings
-from bifrost_tui.store.engine import BUSY_SECONDS, Database, connect, create_file
+from bifrost_tui.store.engine import BUSY_SECONDS, Database, connect
 from bifrost_tui.store.narrowing import ListQuery
 from bifrost_tui.store.reading import count
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigList, Interrupt
 from bifrost_tui.store.schema import config
+from bifrost_tui.store.sqlite import create_file
 from bifrost_tui.store.tables import Config, Member, Organization
 from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import (
@@ -320,9 +321,9 @@ def test_a_role_that_nobody_knows_gives_no_right(repository: Repository) -> None
         repository.configs.count(ALICE, ConfigList(GLOBAL_SCOPE))
 
 
-def test_only_sqlite_has_an_engine_yet() -> None:
+def test_of_other_engines_there_is_none() -> None:
     with pytest.raises(errors.SettingsError) as raised:
-        connect("postgresql://bifrost:hunter2@db/bifrost")
+        connect("mysql://bifrost:hunter2@db/bifrost")
     assert "hunter2" not in str(raised.value)
 
 

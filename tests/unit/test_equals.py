@@ -23,6 +23,8 @@ from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope
 from tests.support import ALICE, by_hand, make_repository, plain, secret
 
+pytestmark = pytest.mark.both_engines
+
 Groups = set[frozenset[str]]
 
 

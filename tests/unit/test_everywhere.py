@@ -29,6 +29,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 DAVE = Access("dave", "local")
 MALLORY = Access("mallory", "10.9.9.9")
 

@@ -38,6 +38,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 Content = list[tuple[str, list[ExportedConfig]]]
 
 

@@ -34,6 +34,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 INTEGRATIONS = (None, "Slack", "slack", "Äpi", "a%b", "x_y", "xzy", "back\\slash")
 STEMS = ("stripe_key", "StripeKey", "stripexkey", "a_b", "axb", "A_B", "token", "z9")
 STANDINGS = {"own", "inherited", "shadows"}

@@ -54,6 +54,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 DAVE = Access("dave", "10.1.4.9")
 VALUE, OTHER = planted()[0], planted()[2]
 

@@ -36,6 +36,8 @@ from tests.support import (
     opened,
 )
 
+pytestmark = pytest.mark.both_engines
+
 MARK = "zQ9-a-secret-that-is-planted"
 HERE = (None, "Acme", "Bright")
 KEYS = ("a", "b", "c", "d")

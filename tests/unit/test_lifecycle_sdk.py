@@ -25,6 +25,8 @@ from bifrost_tui.store.values import ConfigType
 from tests.support import ALICE, assert_nowhere, assert_silent, by_hand, plain, secret
 from tests.unit.runtime_support import ACME, BRIGHT, OTHER, SHARED, STRIPE, Shop, a_shop
 
+pytestmark = pytest.mark.both_engines
+
 NEW = "zQ5-the-value-after-the-rotation"
 VALUES = (STRIPE, SHARED, OTHER, NEW)
 

@@ -41,6 +41,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 DAVE = Access("dave", "10.1.4.9")
 PLANTED = planted()
 

@@ -57,6 +57,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 T = TypeVar("T")
 
 MARK = "zQ7-of-the-roles-and-never-seen-again"

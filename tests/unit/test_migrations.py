@@ -24,12 +24,13 @@ from bifrost_tui.errors import DatabaseError, DatabaseFullError, DatabaseNotOurs
 from bifrost_tui.settings import Settings
 from bifrost_tui.store import references
 from bifrost_tui.store.audit import AuditChain
-from bifrost_tui.store.engine import Database, connect, copy_database
-from bifrost_tui.store.migrate import SCRIPTS, create_tables, upgrade
+from bifrost_tui.store.engine import Database, connect
+from bifrost_tui.store.migrate import SCRIPTS, run_migrations, upgrade
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, metadata
+from bifrost_tui.store.sqlite import copy_database
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport
 from tests.support import (
@@ -396,7 +397,7 @@ def first(settings: Settings, tmp_path: Path) -> Path:
     newer = path.rename(tmp_path / "newer.db")
     path.touch(0o600)
     database = connect(settings.database_url)
-    create_tables(database, scripts)
+    database.write_rows(lambda connection: run_migrations(connection, scripts))
     database.close()
     _copy_rows(newer, path)
     assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]

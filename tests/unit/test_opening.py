@@ -174,7 +174,7 @@ def test_what_is_there_is_never_written_over(settings: Settings, home: Path) -> 
     assert not (home / "nowhere").exists()
 
 
-@pytest.mark.parametrize("step", ["prepare_storage", "_create", "create_tables", "connect"])
+@pytest.mark.parametrize("step", ["prepare_storage", "_create", "run_migrations", "connect"])
 @pytest.mark.parametrize("error", [RuntimeError("planned"), KeyboardInterrupt()])
 def test_what_fails_on_the_way_leaves_nothing_and_can_be_done_again(
     home: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
@@ -183,7 +183,7 @@ def test_what_fails_on_the_way_leaves_nothing_and_can_be_done_again(
         raise error
 
     settings = load_settings({"HOME": str(home)})
-    module = "bifrost_tui.store.migrate" if step == "create_tables" else "bifrost_tui.store.opening"
+    module = f"bifrost_tui.store.{'migrate' if step == 'run_migrations' else 'opening'}"
     with monkeypatch.context() as patch:
         patch.setattr(f"{module}.{step}", fail)
         with pytest.raises(type(error)):

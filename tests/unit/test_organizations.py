@@ -23,6 +23,8 @@ from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
 from tests.support import ALICE, START, HandClock, by_hand, events, listed, plain, secret
 
+pytestmark = pytest.mark.both_engines
+
 
 def listed_organizations(
     repository: Repository, *, archived: bool = False

@@ -17,6 +17,8 @@ from bifrost_tui.store.schema import config, scope_summary
 from bifrost_tui.store.views import GLOBAL_SCOPE, Anchor, Scope
 from tests.support import ALICE, START, counted_ids, make_repository
 
+pytestmark = pytest.mark.both_engines
+
 OWN, INHERITED, SHARED = 3_000, 2_000, 500
 """How many configs stand only here, only in global, and in both."""
 LINES = OWN + INHERITED

@@ -29,6 +29,8 @@ from tests.support import (
     make_repository,
 )
 
+pytestmark = pytest.mark.both_engines
+
 MINE = "zQ7 planted: correct horse"
 OTHER = "zQ8-planted-the-next-one"
 WRONG = "zQ9-planted-not-the-one"

@@ -38,6 +38,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 VALUE = planted()[0]
 
 

@@ -64,6 +64,8 @@ from tests.support import (
     opened,
 )
 
+pytestmark = pytest.mark.both_engines
+
 MARK = "zQ7-planted-and-never-seen-again"
 """What every secret of these stories begins with."""
 MARKS = [*forms(MARK).values()]

@@ -31,6 +31,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 DAVE = Access("dave", "10.1.4.9")
 MALLORY = Access("mallory", "10.9.9.9")
 """Nobody's member."""

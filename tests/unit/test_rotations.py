@@ -42,6 +42,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 OLD, NEW, THEIRS = b"the-old-value-0001", planted()[0], "theirs-and-not-ours-1"
 
 

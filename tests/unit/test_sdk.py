@@ -35,6 +35,8 @@ from bifrost_tui.store.values import ConfigType
 from tests.support import ALICE, BOB, add_member, assert_nowhere, assert_silent, by_hand
 from tests.unit.runtime_support import ACME, BRIGHT, OTHER, SHARED, STRIPE, Shop, a_shop
 
+pytestmark = pytest.mark.both_engines
+
 VALUES = (STRIPE, SHARED, OTHER)
 
 

@@ -29,6 +29,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 PLANTED = planted()[0]
 PEM = "-----BEGIN PRIVATE KEY-----\r\n" + "MIIEvQIBADAN\r\n" * 25 + "-----END PRIVATE KEY-----\r\n"
 

@@ -89,8 +89,11 @@ def test_a_relative_database_stays_where_it_was_when_the_folder_changes(
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:///file:x.db", "names no file"),
         ("sqlite:////x.db?mode=ro", "parameters after a question mark"),
-        ("postgresql://bifrost:hunter2-hunter2@db/bifrost", "names a PostgreSQL database"),
-        ("postgresql+psycopg://bifrost:hunter2-hunter2@db/x", "names a PostgreSQL database"),
+        ("postgresql://bifrost:hunter2/hunter2@db/bifrost", "percent-encoded"),
+        ("postgresql+psycopg://bifrost:hunter2-hunter2@db/x#hunter2", "percent-encoded"),
+        ("postgresql://bifrost:hunter2@hunter2@db/bifrost", "percent-encoded"),
+        ("postgresql:hunter2", "percent-encoded"),
+        ("postgresql+asyncpg://bifrost:hunter2@db/x", r"not supported \(postgresql\+asyncpg:\)"),
         ("mysql://bifrost:hunter2-hunter2@db/x", r"not supported \(mysql:\)"),
         ("hunter2-hunter2", "not supported"),
     ],
@@ -106,8 +109,15 @@ def test_a_url_that_cannot_be_used_is_refused(home: Path, url: str, says: str) -
     ("url", "shown"),
     [
         ("sqlite:////var/lib/bifrost.db", "sqlite /var/lib/bifrost.db"),
-        ("postgresql://bifrost:hunter2@db/x?password=hunter2", "postgresql://db/x"),
-        ("postgresql://bifrost:hunt@er2@db/x#hunter2", "postgresql://db/x"),
+        ("postgresql://bifrost:hunter2@db/x?password=hunter2", "postgresql x on db"),
+        ("postgresql+psycopg://bifrost:hunt%40er2@db:5433/x", "postgresql x on db:5433"),
+        (
+            "postgres://one,two:5433/a%20b?target_session_attrs=any",
+            "postgresql a b on one,two:5433",
+        ),
+        ("postgresql:///x?user=hunter2&host=/run/pg", "postgresql x on /run/pg"),
+        ("postgresql://", "postgresql on this host"),
+        ("postgresql://bifrost:hunt@er2@db/x#hunter2", "an unknown engine"),
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:

@@ -29,6 +29,8 @@ from bifrost_tui.runtime.workflows import Workflow
 from tests.support import by_hand, forms
 from tests.unit.runtime_support import ACME, BRIGHT, OTHER, STRIPE, Shop, a_shop
 
+pytestmark = pytest.mark.both_engines
+
 HIDDEN = "[REDACTED]"
 
 

@@ -1,0 +1,391 @@
+"""PostgreSQL: how a server is reached, how transactions begin and end, and what its errors say.
+
+A write holds one lock of ours from its beginning, as it does on SQLite: nobody else writes
+meanwhile, and the audit log grows by one event after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from sqlalchemy import Connection, Engine, QueuePool, RootTransaction, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from bifrost_tui import errors
+from bifrost_tui.settings import DATABASE_VARIABLE
+from bifrost_tui.store import engine as base
+from bifrost_tui.store.engine import POOL, Database
+from bifrost_tui.store.requests import Interrupt
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOCK = 0x62696672_6F737431
+"""The number of the lock that every write of ours holds: ``bifrost1`` in ASCII."""
+
+OLDEST = 130_000
+"""The oldest server that is used, as the server numbers itself."""
+
+_TABLES = text(
+    "SELECT count(*) FROM pg_catalog.pg_class"
+    " WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))"
+    " AND relkind IN ('r', 'p', 'v', 'm', 'f')"
+)
+_ENCODING = text("SHOW server_encoding")
+_SCHEMA = text("SELECT current_schema()")
+
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# READ COMMITTED: what stands behind the lock is looked at when the lock is there, not before.
+_WRITE = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+    " SET LOCAL lock_timeout = {milliseconds};"
+    " SELECT pg_advisory_xact_lock({lock})"
+)
+
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "application_name": "bifrost-tui",
+    # A server that is gone without a word is noticed within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""What a connection is made with, where the URL says nothing else."""
+
+_CANCEL_SECONDS = 2.0
+
+
+class _LostError(Exception):
+    """The connection went while COMMIT was under way; caught before it leaves this module."""
+
+
+class PostgresDatabase(Database):
+    """Transactions over a PostgreSQL database, on as many connections as ask at once."""
+
+    dialect: ClassVar[Literal["sqlite", "postgresql"]] = "postgresql"
+
+    def __init__(self, address: str, url: str) -> None:
+        self._address = address
+        self._driver = driver()
+        super().__init__(_engine(self.open), url)
+
+    def open(self) -> psycopg.Connection[Any]:
+        """Open a connection past SQLAlchemy; each statement is its own transaction.
+
+        Raises:
+            psycopg.Error: it cannot be opened; :meth:`told` says why in our words.
+
+        """
+        given = self._driver.conninfo.conninfo_to_dict(self._address)
+        options = f"{given.pop('options', '')} -c timezone=UTC".strip()
+        parameters: dict[str, Any] = {**_DEFAULTS, **given, "options": options}
+        parameters["client_encoding"] = "utf8"
+        connection: psycopg.Connection[Any] = self._driver.connect(**parameters, autocommit=True)
+        return connection
+
+    def holds_nothing(self, connection: Connection) -> bool:
+        """Tell whether the schema that is used has no table yet."""
+        return not connection.scalar(_TABLES)
+
+    def check_place(self, connection: Connection) -> None:
+        """Check that a database of ours can be made in what is reached.
+
+        Raises:
+            DatabaseError: it cannot, and this is why.
+
+        """
+        made = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+        problem = ""
+        if made.info.server_version < OLDEST:
+            problem = f"has a server before PostgreSQL {OLDEST // 10_000}"
+        elif (encoding := connection.scalar(_ENCODING)) != "UTF8":
+            problem = f"is encoded in {encoding}, and texts here are UTF-8"
+        elif not connection.scalar(_SCHEMA):
+            problem = "has no schema that tables could be made in"
+        elif not self.holds_nothing(connection):
+            problem = "has tables in it already"
+        if problem:
+            raise errors.DatabaseError(
+                f"The database ({self.shown}) {problem}. Nothing was changed; make a new one"
+                " (createdb -E UTF8 -T template0) and give its URL."
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        connection, transaction = self._begun(_READ)
+        with _ended(connection, transaction):
+            yield connection
+            # There is nothing to commit: what fails here has read everything.
+            with suppress(SQLAlchemyError):
+                transaction.commit()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        milliseconds = max(1, round(base.BUSY_SECONDS * 1000))
+        connection, transaction = self._begun(_WRITE.format(milliseconds=milliseconds, lock=LOCK))
+        with _ended(connection, transaction):
+            yield connection
+            lost = False
+            try:
+                transaction.commit()
+            except SQLAlchemyError:
+                if not _is_closed(connection):
+                    raise
+                lost = True
+            if lost:
+                raise _LostError
+
+    def _begun(self, statement: str) -> tuple[Connection, RootTransaction]:
+        """Begin a transaction; on a connection that has gone meanwhile, once more on a new one."""
+        for is_last in (False, True):
+            connection = self.engine.connect()
+            try:
+                transaction = connection.begin()
+                made = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+                # Several statements in one message, which a prepared statement cannot be.
+                made.execute(statement.encode(), prepare=False)
+                return connection, transaction
+            except BaseException:
+                is_gone = _is_closed(connection)
+                with _ended(connection, connection.get_transaction()):
+                    pass
+                if is_last or not is_gone:
+                    raise
+            # The others have gone with it, or will be found gone.
+            self.engine.dispose()
+        raise AssertionError("it has begun, or has failed")
+
+    @contextmanager
+    def _interruptible(self, connection: Connection, interrupt: Interrupt) -> Iterator[None]:
+        cancelling = _Cancelling(cast("Any", connection.connection.dbapi_connection))
+        try:
+            with interrupt.watching(cancelling):
+                yield
+        finally:
+            cancelling.finish()
+
+    def _told(self, error: Exception) -> errors.DatabaseError | None:
+        if isinstance(error, _LostError):
+            return errors.DatabaseUncertainError(
+                f"The connection to the database ({self.shown}) was lost while the change was being"
+                " saved. It is not known whether it was: look before you do it again."
+            )
+        if isinstance(error, PoolTimeoutError):
+            return errors.DatabaseBusyError(
+                f"All of this program's connections to the database ({self.shown}) are in use."
+                " Nothing was changed; try again."
+            )
+        return super()._told(error)
+
+    def _damaged(self) -> errors.DatabaseError:
+        return errors.DatabaseCorruptError(
+            f"The database ({self.shown}) holds what Bifrost TUI never wrote there. Leave it as it"
+            " is and restore a backup."
+        )
+
+    def _explain_driver(self, error: BaseException) -> errors.DatabaseError | None:
+        return self.told(error) if isinstance(error, self._driver.Error) else None
+
+    def told(self, error: Any) -> errors.DatabaseError:
+        """Say in our words what the driver or the server said; theirs may quote a value."""
+        if state := error.sqlstate:
+            known = next((known for known in _TOLD if state.startswith(known.states)), _REFUSED)
+        elif isinstance(error, self._driver.OperationalError):
+            known = _of_connection(str(error))
+        else:
+            known, state = _REFUSED, type(error).__name__
+        return known.kind(
+            known.text.format(shown=self.shown, state=state, seconds=base.BUSY_SECONDS)
+        )
+
+
+@contextmanager
+def _ended(connection: Connection, transaction: RootTransaction | None) -> Iterator[None]:
+    """Take back what was not committed, and give the connection back, or up."""
+    try:
+        yield
+    finally:
+        if _is_closed(connection):
+            connection.invalidate()
+        with suppress(SQLAlchemyError):
+            if transaction is not None and transaction.is_active:
+                transaction.rollback()
+        with suppress(SQLAlchemyError):
+            connection.close()
+
+
+def _is_closed(connection: Connection) -> bool:
+    """Tell whether the server, or the line to it, has let go of a connection."""
+    if connection.invalidated:
+        return True
+    with suppress(SQLAlchemyError):
+        return bool(cast("Any", connection.connection.dbapi_connection).closed)
+    return True
+
+
+class _Cancelling:
+    """Cuts a read short from another thread, without letting whoever asks wait for the server."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._thread: Thread | None = None
+
+    def interrupt(self) -> None:
+        """Ask the server to stop what the connection runs."""
+        if self._thread is None:
+            self._thread = Thread(target=self._cancel, name="bifrost-cancel", daemon=True)
+            self._thread.start()
+
+    def _cancel(self) -> None:
+        with suppress(Exception):
+            # It is a favour: what was not cut short ends by itself.
+            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def finish(self) -> None:
+        """Wait until no word of it can reach what the connection runs next."""
+        if self._thread is not None:
+            self._thread.join()
+
+
+def driver() -> Any:
+    """Return psycopg.
+
+    Raises:
+        SettingsError: it is not installed.
+
+    """
+    try:
+        import psycopg.conninfo
+    except ImportError:
+        pass
+    else:
+        return psycopg
+    raise errors.SettingsError(
+        f"{DATABASE_VARIABLE} names a PostgreSQL database, which takes its driver:"
+        " pip install 'bifrost-tui[postgres]'"
+    )
+
+
+def _engine(opening: Callable[[], Any]) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=opening,
+        hide_parameters=True,
+        poolclass=QueuePool,
+        # It would be asked for at every connection, and there is none here.
+        use_native_hstore=False,
+        pool_timeout=base.BUSY_SECONDS,
+        **POOL,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """States of an error, by their beginnings, and what they mean to a person."""
+
+    states: tuple[str, ...]
+    kind: type[errors.DatabaseError]
+    text: str
+
+
+_GONE = _Known(
+    ("08", "57P"),
+    errors.DatabaseUnreachableError,
+    "The server of the database ({shown}) stopped, or the line to it broke. Nothing was changed;"
+    " try again.",
+)
+_TOLD = (
+    _Known(
+        ("55P03", "40P01", "40001"),
+        errors.DatabaseBusyError,
+        "Another program holds the database ({shown}) and did not let go within {seconds:.0f}"
+        " seconds. Nothing was changed; try again.",
+    ),
+    _Known(("57014",), errors.DatabaseInterruptedError, "The read was cancelled."),
+    _Known(
+        ("25006",),
+        errors.DatabaseReadOnlyError,
+        "The database ({shown}) cannot be written: its server takes no changes now, as a standby"
+        " does. Nothing was changed.",
+    ),
+    _Known(
+        ("42501",),
+        errors.DatabaseReadOnlyError,
+        "The user that connects to the database ({shown}) may not do that there. Nothing was"
+        " changed; let the database belong to that user.",
+    ),
+    _Known(
+        ("53100", "53200", "54"),
+        errors.DatabaseFullError,
+        "The server of the database ({shown}) has no room left ({state}). Nothing was changed; free"
+        " some room and try again.",
+    ),
+    _Known(
+        ("53300",),
+        errors.DatabaseUnreachableError,
+        "The server of the database ({shown}) has no connection left for us. Nothing was changed;"
+        " try again.",
+    ),
+    _Known(
+        ("57P03",),
+        errors.DatabaseUnreachableError,
+        "The server of the database ({shown}) is starting or stopping. Nothing was changed; try"
+        " again.",
+    ),
+    _Known(
+        ("28",),
+        errors.DatabaseUnreachableError,
+        "The server of the database ({shown}) refused the user or the password. Check "
+        + DATABASE_VARIABLE
+        + ", PGPASSWORD or ~/.pgpass.",
+    ),
+    _Known(
+        ("3D", "3F"),
+        errors.DatabaseUnreachableError,
+        "The server has no database of that name ({shown}). Make it (createdb), or check "
+        + DATABASE_VARIABLE
+        + ".",
+    ),
+    _Known(
+        ("XX001", "XX002", "58030"),
+        errors.DatabaseCorruptError,
+        "The database ({shown}) is damaged ({state}). Leave its files as they are and restore a"
+        " backup.",
+    ),
+    _GONE,
+)
+_REFUSED = _Known(
+    ("",),
+    errors.DatabaseError,
+    "The database ({shown}) refused ({state}). Nothing was changed.",
+)
+_UNREACHABLE = _Known(
+    (),
+    errors.DatabaseUnreachableError,
+    "The server of the database ({shown}) cannot be reached. Check that it runs, and "
+    + DATABASE_VARIABLE
+    + "; then try again.",
+)
+
+_SAID = (
+    # libpq's own words; a server's come with a state once a connection stands, and without before.
+    (("password", "authentication", "pg_hba", "role "), "28000"),
+    (("does not exist",), "3D000"),
+    (("too many", "remaining connection slots"), "53300"),
+    (("starting up", "shutting down", "recovery"), "57P03"),
+    (("terminat", "closed", "lost", "consuming input"), "08006"),
+)
+
+
+def _of_connection(text: str) -> _Known:
+    """Return what a failure without a state means, by libpq's words; they are not passed on."""
+    for words, state in _SAID:
+        if any(word in text for word in words):
+            return next(known for known in _TOLD if state.startswith(known.states))
+    return _UNREACHABLE
