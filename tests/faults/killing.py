@@ -26,6 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from bifrost_tui.errors import BifrostError
+from tests.postgres import kill_server
 from tests.terminal.harness import Command, TerminalSession
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +49,8 @@ class By(StrEnum):
     SIZE = "size"
     """A file is written beyond so many bytes: killed by SIGXFSZ, in the midst of writing it."""
 
+
+_BEGUN, _NOW = b"begun\n", b"now\n"
 
 KILLED = {
     By.STATEMENT: -signal.SIGKILL,
@@ -71,6 +75,10 @@ class Ended:
     statements: int = 0
     microseconds: int = 0
     size: int = 0
+    told: str = ""
+    """What came of it where not the work was killed but its server: the kind of the error."""
+    says: str = ""
+    """What that error says."""
 
     def most(self, by: By) -> int:
         return {
@@ -123,19 +131,28 @@ class Forks:
         self._process.wait()
 
     def run(
-        self, home: Path | str, work: str, *arguments: Any, kill: Moment | None = None
+        self,
+        home: Path | str,
+        work: str,
+        *arguments: Any,
+        kill: Moment | None = None,
+        server: int | None = None,
     ) -> Ended:
-        """Run a function of the module, as ``work(begin, home, *arguments)``, and wait for it."""
+        """Run a function of the module, as ``work(begin, home, *arguments)``, and wait for it.
+
+        It is killed at a moment; with ``server``, every process of that server is instead.
+        """
         self._send(
             {
                 "home": str(home),
                 "work": work,
                 "arguments": arguments,
                 "kill": None if kill is None else [kill.by.value, kill.at],
+                "server": server,
             }
         )
         code, told = self._receive()
-        if kill is None:
+        if kill is None or server is not None:
             assert code == 0, f"{work} ended with {code}"
         else:
             assert code in (0, KILLED[kill.by]), f"{work}, {kill}: ended with {code}"
@@ -229,17 +246,43 @@ def serve() -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _forked(module: Any, job: dict[str, Any]) -> tuple[int, dict[str, int]]:
+def _forked(module: Any, job: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     reading, writing = os.pipe()
+    hearing, saying = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _child(module, job, writing)
+        os.close(saying)
+        _child(module, job, writing, hearing)
     os.close(writing)
-    with os.fdopen(reading) as told:
-        text = told.read()
+    os.close(hearing)
+    by, at = job["kill"] or (None, 0)
+    is_up = job["server"] is not None
+    text, waits = b"", None
+    while True:
+        if not select.select([reading], [], [], waits)[0]:
+            # The time has come.
+            kill_server(job["server"])
+            is_up, waits = False, None
+            continue
+        data = os.read(reading, 65536)
+        if not data:
+            break
+        text += data
+        if text == _BEGUN and is_up and by == By.TIME:
+            waits = at / 1e6
+        elif text.endswith(_NOW):
+            kill_server(job["server"])
+            is_up = False
+            os.write(saying, _NOW)
+    if is_up and by is not None:
+        # It was done before its time.
+        kill_server(job["server"])
+    os.close(reading)
+    os.close(saying)
     _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), json.loads(text or "{}")
+    last = text.rpartition(b"\n")[2]
+    return os.waitstatus_to_exitcode(status), json.loads(last or "{}")
 
 
 def _in_terminal(module: Any, job: dict[str, Any]) -> int:
@@ -264,13 +307,34 @@ def _in_terminal(module: Any, job: dict[str, Any]) -> int:
         os._exit(code)
 
 
-def _child(module: Any, job: dict[str, Any], writing: int) -> None:
+def _child(module: Any, job: dict[str, Any], writing: int, hearing: int) -> None:
     code = 1
+    victim: Callable[[], None] | None = None
+    if job["server"] is not None:
+
+        def victim() -> None:
+            os.write(writing, _NOW)
+            os.read(hearing, len(_NOW))
+
     try:
-        trigger = Trigger(Path(job["home"]), *(job["kill"] or (None, 0)))
+        trigger = Trigger(Path(job["home"]), *(job["kill"] or (None, 0)), victim=victim)
+        problem: BifrostError | None = None
+
+        def begin() -> None:
+            trigger.begin()
+            os.write(writing, _BEGUN)
+
         with trigger.watching():
-            getattr(module, job["work"])(trigger.begin, Path(job["home"]), *job["arguments"])
-        os.write(writing, json.dumps(trigger.told()).encode())
+            try:
+                getattr(module, job["work"])(begin, Path(job["home"]), *job["arguments"])
+            except BifrostError as error:
+                if victim is None:
+                    raise
+                problem = error
+        told: dict[str, Any] = trigger.told()
+        if problem is not None:
+            told |= {"told": type(problem).__name__, "says": str(problem)}
+        os.write(writing, json.dumps(told).encode())
         code = 0
     except BaseException:  # noqa: BLE001  a fork must not go on as its parent
         sys.excepthook(*sys.exc_info())
@@ -282,8 +346,16 @@ def _child(module: Any, job: dict[str, Any], writing: int) -> None:
 class Trigger:
     """Kills this process at a moment, and measures where it does not."""
 
-    def __init__(self, home: Path, by: str | None = None, at: int = 0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        by: str | None = None,
+        at: int = 0,
+        *,
+        victim: Callable[[], None] | None = None,
+    ) -> None:
         self._home = home
+        self._victim = victim
         self._by = by
         self._at = at
         self._begun: int | None = None
@@ -297,7 +369,10 @@ class Trigger:
         """Begin to count."""
         if self._begun is not None:
             return
-        if self._by == By.TIME:
+        if self._victim is not None:
+            # Whoever kills the server has the time too.
+            pass
+        elif self._by == By.TIME:
             signal.setitimer(signal.ITIMER_REAL, self._at / 1e6)
         elif self._by == By.SIZE:
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -324,7 +399,10 @@ class Trigger:
             return
         self._statements += 1
         if self._by == By.STATEMENT and self._statements == self._at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            if self._victim is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            else:
+                self._victim()
 
     @contextmanager
     def watching(self) -> Iterator[None]:

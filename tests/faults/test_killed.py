@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bifrost_tui.errors import WrongMasterKeyError
 from bifrost_tui.settings import Settings
+from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE
 from tests.faults import works
 from tests.faults.killing import Forks, moments
-from tests.faults.wholeness import assert_whole, rows_of, same_again
+from tests.faults.wholeness import assert_whole, rows_of, same_again, values_of
 from tests.support import assert_nowhere, by_hand, database_path, make_repository, make_settings
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("killed")]
@@ -75,6 +78,59 @@ def test_an_import_that_is_killed_has_happened_or_has_not(homes: Homes, forks: F
         assert_nowhere(works.PLANTED, [home])
     assert killed >= 0.6 * len(moments(whole, "import"))
     print(f"imports: {killed} killed, {happened} had happened")
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_rotation_of_the_master_key_that_is_killed_goes_on(
+    homes: Homes, forks: Forks, processes: int
+) -> None:
+    with make_repository(homes.settings) as repository:
+        works.fill(repository, 600)
+        values = values_of(repository)
+    home = homes.copy()
+    whole = forks.run(home, "rotating", None, processes)
+    with works.opened(works.settings_of(home, None, works.BOTH_KEYS)) as repository:
+        assert_whole(repository)
+        done = same_again(repository)
+    assert done["values"] == values
+    assert len(done["key_check"]) == 1
+    killed = half = 0
+    every = moments(whole, f"rotation {processes}")
+    for moment in every:
+        home = homes.copy()
+        killed += forks.run(home, "rotating", None, processes, kill=moment).code != 0
+        with works.opened(works.settings_of(home, None, works.BOTH_KEYS)) as repository:
+            assert_whole(repository)
+            assert values_of(repository) == values
+            half += len(set(keys_of(repository))) > 1
+            works.rotate(repository)
+            assert_whole(repository)
+            assert same_again(repository) == done, moment
+            assert_told(repository)
+        with pytest.raises(WrongMasterKeyError):
+            works.opened(make_settings(home))
+        assert_nowhere(works.PLANTED, [home])
+    assert killed >= 0.6 * len(every)
+    print(f"rotations with {processes} processes: {killed} killed, {half} half done")
+
+
+def keys_of(repository: Repository) -> list[str]:
+    """Return the master key that each secret is under."""
+    rows = by_hand(repository, "SELECT key_id FROM config WHERE secret IS NOT NULL")
+    return [key_id for (key_id,) in rows]
+
+
+def assert_told(repository: Repository) -> None:
+    """Check that each secret was told of once, in the batch that it was re-encrypted with."""
+    told = [
+        json.loads(details)
+        for (details,) in by_hand(
+            repository, "SELECT details FROM audit_event WHERE action = 'key.rotate'"
+        )
+    ]
+    batches = [event["re_encrypted"] for event in told if "already" not in event]
+    assert sum(batches) == len(keys_of(repository))
+    assert told[-1]["already"] + told[-1]["re_encrypted"] == len(keys_of(repository))
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002"])

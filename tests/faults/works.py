@@ -5,25 +5,49 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import psycopg
+
 import bifrost_tui.store.importing_write
 import bifrost_tui.store.migrate
-from bifrost_tui.settings import Settings
+import bifrost_tui.store.postgres
+import bifrost_tui.store.rekeying
+from bifrost_tui.settings import DATABASE_VARIABLE, KEY_VARIABLE, Settings, load_settings
 from bifrost_tui.store.engine import connect
+from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, OnConflict
-from bifrost_tui.store.migrate import SCRIPTS, create_tables
+from bifrost_tui.store.migrate import SCRIPTS, run_migrations
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.schema import VERSION_TABLE
 from bifrost_tui.store.values import ConfigType
 from tests.faults.killing import Begin
-from tests.support import ALICE, HandClock, by_hand, counted_ids, make_settings, plain, secret
+from tests.support import (
+    ALICE,
+    KEY,
+    NEW_KEY,
+    HandClock,
+    by_hand,
+    counted_ids,
+    make_settings,
+    plain,
+    secret,
+)
 
 VALUE = "zQ5-a-value-that-is-on-its-way"
 OTHER = "zQ6-a-value-that-was-there-before"
 PLANTED = (VALUE, OTHER)
 
-_LOADED = (bifrost_tui.store.importing_write, bifrost_tui.store.migrate)
+_LOADED = (bifrost_tui.store.importing_write, psycopg, bifrost_tui.store.rekeying)
+
+
+BOTH_KEYS = f"{NEW_KEY},{KEY}"
+
+
+def settings_of(home: Path, url: str | None, keys: str = KEY) -> Settings:
+    """Return the settings of a home whose database is there, or on a server."""
+    environ = {"HOME": str(home), KEY_VARIABLE: keys}
+    return load_settings(environ | ({} if url is None else {DATABASE_VARIABLE: url}))
 
 
 def _nothing() -> None:
@@ -86,9 +110,40 @@ def incoming() -> list[IncomingScope]:
     ]
 
 
-def importing(begin: Begin, home: Path) -> None:
-    """Import into the database of a home."""
-    bring(opened(make_settings(home)), incoming(), begin)
+def importing(begin: Begin, home: Path, url: str | None = None) -> None:
+    """Import into the database of a home, or of a server."""
+    bring(opened(settings_of(home, url)), incoming(), begin)
+
+
+# Rotation of the master key
+
+
+def rotating(begin: Begin, home: Path, url: str | None = None, processes: int = 0) -> None:
+    """Encrypt everything under the new key."""
+    repository = opened(settings_of(home, url, BOTH_KEYS))
+    begin()
+    rotate(repository, processes)
+
+
+def rotate(repository: Repository, processes: int = 0) -> None:
+    report = repository.master_keys.rotate(ALICE, batch=40, processes=processes)
+    assert report.ok, report
+
+
+# A save
+
+
+def saving(begin: Begin, home: Path, url: str | None = None) -> None:
+    """Save a new value of a secret."""
+    repository = opened(settings_of(home, url))
+    begin()
+    save(repository)
+
+
+def save(repository: Repository) -> None:
+    acme = repository.organizations.find(ALICE, "Acme")
+    view = repository.configs.get_key(ALICE, acme, "target")
+    repository.configs.rotate(ALICE, view, EnteredSecret(VALUE))
 
 
 # Migration
@@ -110,7 +165,7 @@ def age(settings: Settings, revision: str, folder: Path) -> None:
     newer = path.rename(folder / f"newer {revision}.db")
     path.touch(0o600)
     database = connect(settings.database_url)
-    create_tables(database, scripts)
+    database.write_rows(lambda connection: run_migrations(connection, scripts))
     database.close()
     tables = by_hand(path, "SELECT name FROM sqlite_master WHERE type = 'table'")
     for (table,) in tables:
