@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,23 +72,14 @@ def this_access(origin: Origin | None = None) -> Access:
 def opened(origin: Origin | None = None) -> Iterator[Session]:
     """Open the database of the settings; what that did to it is said on standard error."""
     from bifrost_tui.cli.output import say
+    from bifrost_tui.store.uncollected import uncollected
 
     settings = load_settings()
-    with uncollected():
+    # Imports make no garbage, and looking for it takes a tenth of their time.
+    with uncollected(freeze=True):
         from bifrost_tui.store.opening import open_repository
     access = this_access(origin)
     with open_repository(settings, access) as repository:
         for notice in repository.notices:
             say(notice)
         yield Session(settings, access, repository)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Import without looking for garbage: there is none, and looking takes a tenth of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -19,3 +21,16 @@ def derive(secret: bytes, *context: str, length: int = 32) -> bytes:
     """Derive ``length`` bytes of key from a random secret, for the one purpose named."""
     info = length_prefixed((_APPLICATION, _VERSION, *context))
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
+
+
+def extracted(secret: bytes) -> bytes:
+    """Return the first half of HKDF, which is the same for every context."""
+    return hmac.digest(bytes(SHA256.digest_size), secret, "sha256")
+
+
+_FIELD_OF_ROW = length_prefixed((_APPLICATION, _VERSION, "row"))
+
+
+def row_context(*parts: str) -> bytes:
+    """Return the context that belongs to one field of one row, as the second half wants it."""
+    return _FIELD_OF_ROW + length_prefixed(parts)

@@ -8,7 +8,7 @@ import stat
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from bifrost_tui.crypto.derivation import derive
+from bifrost_tui.crypto.derivation import derive, extracted
 from bifrost_tui.display import MASK
 from bifrost_tui.errors import MasterKeyMissingError, MasterKeyRefusedError
 from bifrost_tui.settings import FROM_SYSTEMD, KeySource
@@ -39,6 +39,10 @@ class MasterKey:
     def derive(self, *context: str, length: int = 32) -> bytes:
         """Derive a key for one purpose (HKDF-SHA256, RFC 5869)."""
         return derive(self._secret, *context, length=length)
+
+    def extracted(self) -> bytes:
+        """Return what every key is expanded from; for this package alone."""
+        return extracted(self._secret)
 
 
 def generate_master_key() -> str:

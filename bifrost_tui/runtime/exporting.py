@@ -18,20 +18,19 @@ from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
 from bifrost_tui.store.access import EVERYWHERE, Role, role_in
 from bifrost_tui.store.audit import EXPORT, EXPORT_CONFIGS, FAILED, Event
-from bifrost_tui.store.config_lists import type_of
-from bifrost_tui.store.context import StoreContext, folded_name
-from bifrost_tui.store.exporting import ExportedScope
+from bifrost_tui.store.config_lists import checked_type
+from bifrost_tui.store.context import StoreContext, folded_name, open_for_reads
+from bifrost_tui.store.exporting import ExportedScope, counted_scopes, live_scopes
+from bifrost_tui.store.importing import Progress
 from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import config, organization, scope_summary
-from bifrost_tui.store.stored import context_of
+from bifrost_tui.store.schema import config
+from bifrost_tui.store.stored import context_of, why_unreadable
 from bifrost_tui.store.values import ConfigType
-from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
+from bifrost_tui.store.views import Scope
 
 T = TypeVar("T")
-
-Progress = Callable[[int, int], object]
 
 FORM = "encrypted"
 """What the events call an encrypted bundle."""
@@ -56,8 +55,6 @@ _ROWS = (
     .order_by(config.c.key)
     .execution_options(yield_per=_AT_ONCE)
 )
-_TYPES = {kind.value: kind for kind in ConfigType}
-_COUNTS = select(scope_summary.c.scope_id, scope_summary.c.configs)
 
 
 @dataclass(slots=True, repr=False, eq=False)
@@ -221,8 +218,7 @@ class _Walk:
         self.unreadable: list[_Unreadable] = []
 
     def begin(self, scopes: Sequence[Scope], left_out: tuple[str, ...]) -> Opened:
-        found = {row[0]: row[1] for row in self._connection.execute(_COUNTS)}
-        counts = tuple(ExportedScope(scope, found.get(scope.id, 0)) for scope in scopes)
+        counts = counted_scopes(self._connection, scopes)
         total = sum(one.count for one in counts)
         return Opened(counts, left_out, total, _read=self._rows)
 
@@ -248,7 +244,7 @@ class _Walk:
         events: list[Event] = []
         for row in rows:
             key, stored, value, refers_to, integration, description, days, token, hint, *_ = row
-            kind = _TYPES.get(stored) or type_of(row)
+            kind = checked_type(key, stored)
             secret = None
             if token is not None:
                 if (secret := self._open(scope, row)) is None:
@@ -279,16 +275,7 @@ class _Walk:
         found = open_sealed(keyring, Sealed(row.secret, row.key_id), place)
         if found is not None:
             return found.decode("utf-8")
-        at_hand = row.key_id in keyring.key_ids
-        self.unreadable.append(
-            _Unreadable(
-                scope,
-                row.key,
-                "its ciphertext is damaged or belongs elsewhere; rotate it"
-                if at_hand
-                else f"it was written under master key {row.key_id}, which is not at hand",
-            )
-        )
+        self.unreadable.append(_Unreadable(scope, row.key, why_unreadable(keyring, row.key_id)))
         return None
 
 
@@ -308,11 +295,7 @@ def _enter(
         here, role = context.enter(connection, access, scope)
         if role is not Role.OWNER:
             raise _refused(access, "everywhere" if here.is_global else visible(here.name))
-        if here.archived:
-            raise AccessDeniedError(
-                f"{visible(here.name)} is archived: none of its values are given out. Restore it"
-                " first (`bifrost-tui orgs restore`)."
-            )
+        open_for_reads(here)
         entered[here.id] = here
     ordered = sorted(entered.values(), key=lambda one: (not one.is_global, folded_name(one.name)))
     return ordered, ()
@@ -321,10 +304,7 @@ def _enter(
 def _everything(connection: Connection, access: Access) -> tuple[list[Scope], tuple[str, ...]]:
     if role_in(connection, access, EVERYWHERE) is not Role.OWNER:
         raise _refused(access, "everywhere")
-    named = select(organization.c.id, organization.c.name, organization.c.archived_at)
-    rows = connection.execute(named.order_by(organization.c.name_folded)).all()
-    live = [Scope(row.id, row.name) for row in rows if row.archived_at is None]
-    return [GLOBAL_SCOPE, *live], tuple(row.name for row in rows if row.archived_at is not None)
+    return live_scopes(connection)
 
 
 def _refused(access: Access, where: str) -> AccessDeniedError:

@@ -26,8 +26,9 @@ from bifrost_tui.errors import (
 from bifrost_tui.runtime.secret_text import SecretText
 from bifrost_tui.store.actor import Access
 from bifrost_tui.store.audit import DONE, FAILED, READ, REFUSED, Event
+from bifrost_tui.store.context import open_for_reads
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.stored import StoredConfig, context_of, effective, referred
+from bifrost_tui.store.stored import StoredConfig, context_of, effective, referred, why_unreadable
 from bifrost_tui.store.values import KEY_RULE, checked_key, decoded
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
@@ -175,11 +176,7 @@ class Reader:
             here = context.enter_named(connection, self.access, scope)
         else:
             here, _role = context.enter(connection, self.access, scope)
-        if here.archived:
-            raise AccessDeniedError(
-                f"{here.name} is archived: none of its values are given out. Restore it first"
-                " (`bifrost-tui orgs restore`)."
-            )
+        open_for_reads(here)
         return here
 
     def _open(
@@ -241,11 +238,7 @@ class Reader:
         keyring = self._context.keyring
         opened = open_sealed(keyring, target.sealed, target.place)
         if opened is None:
-            cause = (
-                "its ciphertext is damaged or belongs elsewhere; rotate it"
-                if target.sealed.key_id in keyring.key_ids
-                else f"it was written under master key {target.sealed.key_id}, which is not at hand"
-            )
+            cause = why_unreadable(keyring, target.sealed.key_id)
             return SecretUnreadableError(f"{named} does not decrypt: {cause}.")
         return SecretText(opened.decode("utf-8"))
 

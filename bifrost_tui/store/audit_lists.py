@@ -19,9 +19,9 @@ from bifrost_tui.store import audit_reading
 from bifrost_tui.store.access import managed_scopes, may_manage, require_all
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.audit_filters import NO_AUDIT_FILTER, AuditFilter
-from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.context import StoreContext, every_organization
 from bifrost_tui.store.requests import Access, Interrupt
-from bifrost_tui.store.schema import audit_event, organization
+from bifrost_tui.store.schema import audit_event
 from bifrost_tui.store.views import GLOBAL_SCOPE, AuditDetails, ChainReport, Head, Scope
 
 T = TypeVar("T")
@@ -116,12 +116,10 @@ class AuditLog:
         """Return the scopes whose log is the actor's to look at, by name, archived ones too."""
 
         def work(connection: Connection, seen: tuple[str, ...] | None) -> tuple[Scope, ...]:
-            asked = select(organization).order_by(organization.c.name_folded)
-            return tuple(
-                Scope(row.id, row.name, archived=row.archived_at is not None)
-                for row in connection.execute(asked)
-                if seen is None or row.id in seen
-            ) + ((GLOBAL_SCOPE,) if seen is None else ())
+            found = every_organization(connection)
+            if seen is None:
+                return (*found, GLOBAL_SCOPE)
+            return tuple(scope for scope in found if scope.id in seen)
 
         return self._reading(access, NO_AUDIT_FILTER, work)
 

@@ -120,6 +120,7 @@ def _write(
     scope: Scope,
     configs: Iterable[BulkConfig],
 ) -> int:
+    context.check_key(connection)
     now = context.now()
     counts = counts_of([])
     fingerprints: set[str] = set()

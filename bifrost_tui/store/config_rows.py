@@ -113,6 +113,7 @@ class ConfigRows(ConfigQuestions):
     def _seal(
         self, connection: Connection, row: Config, secret: EnteredSecret, now: datetime
     ) -> None:
+        self._context.check_key(connection)
         value, keyring = entered_bytes(secret), self._context.keyring
         # Never counted down, so that no older token of this row opens again.
         row.secret_version += 1

@@ -18,13 +18,14 @@ from bifrost_tui.errors import (
     AccessDeniedError,
     BifrostError,
     OrganizationNotFoundError,
+    WrongMasterKeyError,
 )
 from bifrost_tui.store.access import EVERYWHERE, Role, highest, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import member, organization
+from bifrost_tui.store.schema import key_check, member, organization
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
 T = TypeVar("T")
@@ -36,7 +37,11 @@ _ENTERED = select(
 ).join(member, or_(member.c.scope_id == EVERYWHERE, member.c.scope_id == organization.c.id))
 _ENTERED = _ENTERED.where(member.c.actor == bindparam("actor"))
 _BY_NAME = Quick(_ENTERED.where(organization.c.name_folded == bindparam("wanted")))
+_KEY = Quick(select(key_check.c.key_id).where(key_check.c.key_id == bindparam("key")))
 _BY_ID = Quick(_ENTERED.where(organization.c.id == bindparam("wanted")))
+_ORGANIZATIONS = select(
+    organization.c.id, organization.c.name, organization.c.archived_at
+).order_by(organization.c.name_folded)
 
 
 def new_id() -> str:
@@ -64,6 +69,21 @@ class StoreContext:
     def now(self) -> datetime:
         """Return the present moment."""
         return self.clock()
+
+    def check_key(self, connection: Connection) -> None:
+        """Make sure, within a change, that the key that writes still opens the database.
+
+        Raises:
+            WrongMasterKeyError: the master key was changed, and this one let go.
+
+        """
+        key_id = self.keyring.newest.key_id
+        if not _KEY.rows(connection, {"key": key_id}):
+            raise WrongMasterKeyError(
+                f"The master key was changed since this program started: {key_id}, which it would"
+                " write with, no longer opens the database. Nothing was saved. Start it again with"
+                " the new key."
+            )
 
     def enter(self, connection: Connection, access: Access, scope: Scope) -> tuple[Scope, Role]:
         """Let an actor into a scope and return it as it is now, with the actor's role.
@@ -133,6 +153,26 @@ def missing_organization(
         f"There is no organization {visible(name)!r} for you. `bifrost-tui orgs list` names yours.",
         refused=role_in(connection, access, EVERYWHERE) is None,
     )
+
+
+def every_organization(connection: Connection) -> list[Scope]:
+    """Return all organizations by name, archived ones too."""
+    rows = connection.execute(_ORGANIZATIONS)
+    return [Scope(row.id, row.name, archived=row.archived_at is not None) for row in rows]
+
+
+def open_for_reads(scope: Scope) -> None:
+    """Refuse a value of an archived organization.
+
+    Raises:
+        AccessDeniedError: it is archived.
+
+    """
+    if scope.archived:
+        raise AccessDeniedError(
+            f"{visible(scope.name)} is archived: none of its values are given out. Restore it"
+            " first (`bifrost-tui orgs restore`)."
+        )
 
 
 def open_for_changes(scope: Scope) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -12,11 +12,11 @@ from bifrost_tui.errors import AccessDeniedError
 from bifrost_tui.store.access import managed_scopes, may_manage
 from bifrost_tui.store.audit import EXPORT_CONFIGS, Event
 from bifrost_tui.store.config_lists import checked_type
-from bifrost_tui.store.context import StoreContext
+from bifrost_tui.store.context import StoreContext, every_organization
 from bifrost_tui.store.importing import Progress, counting
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import config, organization, scope_summary
+from bifrost_tui.store.schema import config, scope_summary
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 
@@ -37,9 +37,8 @@ _ROWS = Quick(
     .where(config.c.scope_id == bindparam("scope"))
     .order_by(config.c.key)
 )
-_COUNT = select(scope_summary.c.configs).where(scope_summary.c.scope_id == bindparam("scope"))
+_COUNTS = select(scope_summary.c.scope_id, scope_summary.c.configs)
 _CHUNK = 1000
-_TYPES = {kind.value: kind for kind in ConfigType}
 _SECRET = ConfigType.SECRET
 
 
@@ -90,7 +89,7 @@ class Export:
         make = ExportedConfig
         for some in _ROWS.stream(self._connection, {"scope": scope.id}, _CHUNK):
             for key, kind, value, refers_to, integration, description, days, mask, empty in some:
-                known = _TYPES.get(kind) or checked_type(key, kind)
+                known = checked_type(key, kind)
                 needs_value = known is _SECRET and bool(empty)
                 yield make(
                     key,
@@ -136,40 +135,38 @@ class Exports:
         """
         context = self._context
 
-        def tell(connection: Connection) -> tuple[Scope, ...]:
-            found = self._wanted(connection, access, scopes)
+        def tell(connection: Connection) -> tuple[list[Scope], tuple[str, ...]]:
+            found, left_out = self._wanted(connection, access, scopes)
             more = {"inherited": True} if inherited else {}
             told = [
                 Event(
                     EXPORT_CONFIGS, each.scope, details={"count": each.count, "form": form, **more}
                 )
-                for each in found
+                for each in counted_scopes(connection, found)
             ]
             context.chain.append(connection, access, *told)
-            return tuple(each.scope for each in found)
+            return found, left_out
 
         def read(connection: Connection) -> T:
             # What was told of, and no other: one may have been added meanwhile.
-            found = self._wanted(connection, access, told)
-            if inherited and not any(each.scope.is_global for each in found):
-                found = (_counted(connection, GLOBAL_SCOPE), *found)
-            step = counting(progress, sum(each.count for each in found))
-            left_out = _archived(connection, access) if scopes is None else ()
-            return consume(Export(found, left_out, connection, step))
+            found, _ = self._wanted(connection, access, told)
+            if inherited and not any(scope.is_global for scope in found):
+                found = [GLOBAL_SCOPE, *found]
+            exported = counted_scopes(connection, found)
+            step = counting(progress, sum(each.count for each in exported))
+            return consume(Export(exported, left_out, connection, step))
 
         about = scopes[0] if scopes is not None and len(scopes) == 1 else None
         event = Event(EXPORT_CONFIGS, about, details={"form": form})
-        told = context.guard(access, event, lambda: context.database.write_rows(tell))
+        told, left_out = context.guard(access, event, lambda: context.database.write_rows(tell))
         return context.guard(access, event, lambda: context.database.read(read))
 
     def _wanted(
         self, connection: Connection, access: Access, scopes: Sequence[Scope] | None
-    ) -> tuple[ExportedScope, ...]:
+    ) -> tuple[list[Scope], tuple[str, ...]]:
         if scopes is None:
-            found = _managed(connection, access)
-        else:
-            found = [self._entered(connection, access, scope) for scope in _once(scopes)]
-        return tuple(_counted(connection, scope) for scope in found)
+            return _managed(connection, access)
+        return [self._entered(connection, access, scope) for scope in _once(scopes)], ()
 
     def _entered(self, connection: Connection, access: Access, scope: Scope) -> Scope:
         here, role = self._context.enter(connection, access, scope)
@@ -180,35 +177,35 @@ class Exports:
         return here
 
 
-def _counted(connection: Connection, scope: Scope) -> ExportedScope:
-    count = connection.execute(_COUNT, {"scope": scope.id}).scalar_one_or_none()
-    return ExportedScope(scope, count or 0)
+def counted_scopes(connection: Connection, scopes: Iterable[Scope]) -> tuple[ExportedScope, ...]:
+    """Return scopes with how many configs each has."""
+    counts = {row.scope_id: row.configs for row in connection.execute(_COUNTS)}
+    return tuple(ExportedScope(scope, counts.get(scope.id, 0)) for scope in scopes)
 
 
 def _once(scopes: Sequence[Scope]) -> list[Scope]:
     return list({scope.id: scope for scope in scopes}.values())
 
 
-def _managed(connection: Connection, access: Access) -> list[Scope]:
+def _managed(connection: Connection, access: Access) -> tuple[list[Scope], tuple[str, ...]]:
     managed = managed_scopes(connection, access)
     if managed is not None and not managed:
         raise AccessDeniedError(
             f"{access.actor} may not export: that takes an owner or an admin of an organization."
         )
-    found = [] if managed is not None else [GLOBAL_SCOPE]
-    rows = connection.execute(select(organization).order_by(organization.c.name_folded))
-    return found + [
-        Scope(row.id, row.name)
-        for row in rows
-        if row.archived_at is None and (managed is None or row.id in managed)
-    ]
+    return live_scopes(connection, managed)
 
 
-def _archived(connection: Connection, access: Access) -> tuple[str, ...]:
-    managed = managed_scopes(connection, access)
-    rows = connection.execute(select(organization).order_by(organization.c.name_folded))
-    return tuple(
-        row.name
-        for row in rows
-        if row.archived_at is not None and (managed is None or row.id in managed)
-    )
+def live_scopes(
+    connection: Connection, among: Collection[str] | None = None
+) -> tuple[list[Scope], tuple[str, ...]]:
+    """Return global and the organizations by name, and the names of those that are archived.
+
+    Without ``among``, all; else only the organizations of these ids.
+    """
+    found = every_organization(connection)
+    if among is not None:
+        found = [scope for scope in found if scope.id in among]
+    live = [scope for scope in found if not scope.archived]
+    left_out = tuple(scope.name for scope in found if scope.archived)
+    return live if among is not None else [GLOBAL_SCOPE, *live], left_out

@@ -119,6 +119,7 @@ class Writer:
 
     def run(self) -> Imported:
         """Write everything and return what was done."""
+        self._context.check_key(self._connection)
         done: Counter[str] = Counter()
         for planned in self._plan._scopes:
             scope = self._add(planned) if planned.new else self._still(planned)

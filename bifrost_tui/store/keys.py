@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys, write_key_file
 from bifrost_tui.settings import KeySource
-from bifrost_tui.store.opening import keys_in_use
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 
@@ -21,6 +20,8 @@ class KeyUse:
     writes: bool
     secrets: int
     """How many secrets are encrypted under it."""
+    opens: bool = True
+    """Whether the database can be opened with it."""
 
     @property
     def missed(self) -> bool:
@@ -51,10 +52,4 @@ def key_uses(repository: Repository, access: Access) -> tuple[KeyUse, ...]:
         AccessDeniedError: that takes an owner or an admin of all organizations.
 
     """
-    at_hand = repository._context.keyring.key_ids
-    secrets = keys_in_use(repository, access)
-    missing = sorted(set(secrets) - set(at_hand))
-    return tuple(
-        KeyUse(key_id, key_id in at_hand, key_id == repository.key_id, secrets.get(key_id, 0))
-        for key_id in (*at_hand, *missing)
-    )
+    return repository.master_keys.uses(access)

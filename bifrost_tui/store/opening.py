@@ -299,7 +299,11 @@ def keys_in_use(repository: Repository, access: Access) -> dict[str, int]:
         AccessDeniedError: that takes an owner or an admin of all organizations.
 
     """
-    context = repository._context
+    return count_keys(repository._context, access)
+
+
+def count_keys(context: StoreContext, access: Access) -> dict[str, int]:
+    """Return the same, of what a repository works with."""
 
     def work(connection: Connection) -> dict[str, int]:
         require_all(connection, access, "see which master keys are in use")

@@ -20,6 +20,7 @@ from bifrost_tui.store import equals, exposures, references
 from bifrost_tui.store.access import EVERYWHERE, managed_scopes
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.config_lists import type_of
+from bifrost_tui.store.context import every_organization
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.members import MemberLists, told_scope
 from bifrost_tui.store.organizations import count_change
@@ -243,14 +244,7 @@ def _lost(connection: Connection, view: MemberView) -> _Lost:
     if view.scope != ALL_SCOPES:
         archived = frozenset({view.scope.id} if view.scope.archived else ())
         return _Lost({view.scope.id: view.scope}, archived)
-    rows = connection.execute(
-        select(organization.c.id, organization.c.name, organization.c.archived_at)
-    ).all()
-    scopes = {
-        row.id: Scope(row.id, row.name, archived=row.archived_at is not None)
-        for row in rows
-        if row.id not in others
-    }
+    scopes = {one.id: one for one in every_organization(connection) if one.id not in others}
     archived = frozenset(key for key, scope in scopes.items() if scope.archived)
     return _Lost({GLOBAL: GLOBAL_SCOPE, **scopes}, archived)
 

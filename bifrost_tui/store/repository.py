@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bifrost_tui.store.audit_lists import AuditLog
     from bifrost_tui.store.exporting import Exports
     from bifrost_tui.store.importing import Imports
+    from bifrost_tui.store.rekeying import MasterKeys
 
 _ANYTHING = select(func.count()).select_from(key_check)
 
@@ -62,6 +63,13 @@ class Repository:
         from bifrost_tui.store.exporting import Exports
 
         return Exports(self._context)
+
+    @cached_property
+    def master_keys(self) -> MasterKeys:
+        """The master keys, and the change of them; imported when somebody asks for it."""
+        from bifrost_tui.store.rekeying import MasterKeys
+
+        return MasterKeys(self._context)
 
     @property
     def clock(self) -> Clock:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, bindparam, or_, select
 
-from bifrost_tui.crypto.cipher import SealContext, Sealed
+from bifrost_tui.crypto.cipher import Keyring, SealContext, Sealed
 from bifrost_tui.store.config_lists import type_of
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.places import seal_context
@@ -47,6 +47,13 @@ _SOME = _ALL.where(config.c.key.in_(bindparam("keys", expanding=True)))
 def context_of(repository: Repository) -> StoreContext:
     """Return the open database and its keys behind a repository."""
     return repository._context
+
+
+def why_unreadable(keyring: Keyring, key_id: str) -> str:
+    """Say why a token that was written under a master key does not open."""
+    if key_id in keyring.key_ids:
+        return "its ciphertext is damaged or belongs elsewhere; rotate it"
+    return f"it was written under master key {key_id}, which is not at hand"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

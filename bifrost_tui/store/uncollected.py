@@ -8,13 +8,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Make many things without looking for garbage among them: there is none."""
-    if not gc.isenabled():
-        yield
-        return
+def uncollected(*, freeze: bool = False) -> Iterator[None]:
+    """Make many things without looking for garbage among them: there is none.
+
+    With ``freeze`` what there is then is never looked through, and what comes after always is.
+    """
+    collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if freeze:
+            gc.freeze()
+        if freeze or collecting:
+            gc.enable()

@@ -5,7 +5,6 @@ Alone: ``python -m tests.benchmarks.platform_files [--configs N]``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sqlite3
 from contextlib import closing
@@ -17,7 +16,7 @@ from bifrost_tui.crypto.platform import PlatformCipher
 from bifrost_tui.store.sqlite import _PRAGMAS
 from bifrost_tui.transfer.platform import read_platform
 from bifrost_tui.transfer.platform_key import PlatformKey
-from tests.benchmarks.support import Plan, Result, compared, in_turn, say
+from tests.benchmarks.support import Plan, Result, compared, in_turn, measured_alone, say
 from tests.benchmarks.transfer import ORGANIZATION, _Bench, _timed, bundle_of, write_bare
 
 GROUP = "platform"
@@ -101,14 +100,7 @@ def _import_bare(bench: _Bench, data: bytes) -> float:
 
 def main() -> None:
     """Measure this alone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configs", type=int, default=_MANY)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    with TemporaryDirectory(prefix="bifrost-tui-bench-") as folder:
-        plan = Plan(0, 0, options.quick, Path(folder), {})
-        for result in benchmark(plan, options.configs):
-            print(f"{result.name}: {result.ratio:.2f} (at most {result.target}); {result.note}")
+    measured_alone(benchmark, _MANY, __doc__)
 
 
 if __name__ == "__main__":

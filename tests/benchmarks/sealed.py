@@ -6,7 +6,6 @@ Alone: ``python -m tests.benchmarks.sealed [--configs N] [--quick]``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sqlite3
 from contextlib import closing
@@ -23,7 +22,7 @@ from bifrost_tui.store.sqlite import _PRAGMAS
 from bifrost_tui.store.views import Scope
 from bifrost_tui.transfer.sealed import read_identities, read_sealed
 from bifrost_tui.transfer.sealing import read_recipients, to_recipients, write_sealed
-from tests.benchmarks.support import Plan, Result, compared, in_turn, say
+from tests.benchmarks.support import Plan, Result, compared, in_turn, measured_alone, say
 from tests.benchmarks.transfer import (
     ORGANIZATION,
     _Bench,
@@ -162,14 +161,7 @@ def _memory(bench: _Bench) -> Result:
 
 def main() -> None:
     """Measure this alone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configs", type=int, default=_MANY)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    with TemporaryDirectory(prefix="bifrost-tui-bench-") as folder:
-        plan = Plan(0, 0, options.quick, Path(folder), {})
-        for result in benchmark(plan, options.configs):
-            print(f"{result.name}: {result.ratio:.2f} (at most {result.target}); {result.note}")
+    measured_alone(benchmark, _MANY, __doc__)
 
 
 if __name__ == "__main__":

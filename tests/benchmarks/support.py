@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import compileall
 import os
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import bifrost_tui
@@ -162,6 +164,20 @@ def compile_all() -> None:
     """Compile what is measured: without bytecode, a start takes three times as long."""
     for package in (Path(bifrost_tui.__file__).parent, Path(sysconfig.get_path("purelib"))):
         compileall.compile_dir(package, quiet=2)
+
+
+def measured_alone(
+    benchmark: Callable[[Plan, int], Sequence[Result]], configs: int, about: str | None
+) -> None:
+    """Run one benchmark as a program: of so many configs unless its options say otherwise."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--configs", type=int, default=configs)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="bifrost-tui-bench-") as folder:
+        plan = Plan(0, 0, options.quick, Path(folder), {})
+        for result in benchmark(plan, options.configs):
+            print(f"{result.name}: {result.ratio:.2f} (at most {result.target}); {result.note}")
 
 
 def say(words: str) -> None:

@@ -5,7 +5,6 @@ Alone: ``python -m tests.benchmarks.transfer [--configs N]``.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import shutil
@@ -33,7 +32,15 @@ from bifrost_tui.store.sqlite import _PRAGMAS
 from bifrost_tui.store.views import Scope
 from bifrost_tui.terminal import actor_name
 from bifrost_tui.transfer.portable import read_portable, write_portable
-from tests.benchmarks.support import Plan, Result, compared, environment, in_turn, say
+from tests.benchmarks.support import (
+    Plan,
+    Result,
+    compared,
+    environment,
+    in_turn,
+    measured_alone,
+    say,
+)
 
 GROUP = "transfer"
 ORGANIZATION = "Alder"
@@ -298,15 +305,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure this alone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configs", type=int, default=_MANY)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    with TemporaryDirectory(prefix="bifrost-tui-bench-") as folder:
-        plan = Plan(0, 0, options.quick, Path(folder), {})
-        for result in benchmark(plan, options.configs):
-            target = f"at most {result.target}"
-            print(f"{result.name}: {result.ratio:.2f} ({target}); {result.note}")
+    measured_alone(benchmark, _MANY, __doc__)
 
 
 if __name__ == "__main__":
