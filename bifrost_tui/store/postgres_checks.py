@@ -100,16 +100,6 @@ _TREES = _of_ours(
     " JOIN pg_catalog.pg_am a ON a.oid = x.relam AND a.amname = 'btree'"
     " WHERE i.indisvalid AND i.indrelid IN $OURS ORDER BY 2"
 )
-_CHECK = text(
-    "SELECT to_regprocedure('bt_index_check(regclass,boolean)') IS NOT NULL AND"
-    " has_function_privilege(to_regprocedure('bt_index_check(regclass,boolean)'), 'EXECUTE')"
-)
-_TREES = text(
-    "SELECT x.oid::bigint, x.relname FROM pg_catalog.pg_index i"
-    " JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
-    " JOIN pg_catalog.pg_am a ON a.oid = x.relam AND a.amname = 'btree'"
-    " WHERE i.indisvalid AND i.indrelid IN " + _TABLES + " ORDER BY 2"
-)
 _CHECK = text("SELECT bt_index_check(CAST(CAST(:oid AS oid) AS regclass), TRUE)")
 
 
