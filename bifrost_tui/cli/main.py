@@ -39,6 +39,8 @@ _COMMANDS = {
     "key": "The master key: generate one, see which are in use, change it.",
     "lock": "The lock of the screens and its passphrase: status, set, clear.",
     "setup": "Make the database, without a terminal.",
+    "backup": "Write the whole database into a file, without the master key.",
+    "restore": "Bring a backup into the database; says first what would be lost.",
     "doctor": "Check files, key, database and secrets.",
     "locate": "Say where the database, the key and the settings are.",
     "demo": "Open the screens over a throwaway database.",

@@ -56,7 +56,9 @@ class ConfigRows(ConfigQuestions):
                 f"{access.actor} may change only what {access.actor} created in {scope.name};"
                 f" {row.key} was created by {row.created_by}. Ask an admin."
             )
-        if row.version != view.version and not any_version:
+        # The moment too: after a restored backup numbers are given once more.
+        same = (row.version, row.updated_at) == (view.version, view.updated_at)
+        if not same and not any_version:
             renamed = f" It is called {row.key} now." if row.key != view.key else ""
             raise ConflictError(
                 f"{view.key} in {scope.name} was changed by {row.updated_by} at"

@@ -10,10 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import postgres_url, shown_url, sqlite_path
@@ -43,6 +45,7 @@ class Database(ABC):
         self.shown = shown_url(url)
         self.revision: str | None = None
         """The schema that this program works with: no transaction begins in another one."""
+        self._waiting: dict[object, float] = {}
 
     @property
     def path(self) -> Path | None:
@@ -83,6 +86,21 @@ class Database(ABC):
                 return work(connection)
 
         return self._translated(run)
+
+    def is_waiting(self, seconds: float) -> bool:
+        """Tell whether a change has waited for as long, for others to let go of the database."""
+        longest = min(list(self._waiting.values()), default=None)
+        return longest is not None and monotonic() - longest >= seconds
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        """Let others know that the write lock is asked for while the block runs."""
+        mine = object()
+        self._waiting[mine] = monotonic()
+        try:
+            yield
+        finally:
+            del self._waiting[mine]
 
     def holds_nothing(self, connection: Connection) -> bool:
         """Tell whether there is a place for a database of ours, and nothing in it yet."""
@@ -147,6 +165,11 @@ class Database(ABC):
         if isinstance(error, UnicodeDecodeError):
             # The driver's message quotes the file, and what stands there is no text.
             return self._damaged()
+        if isinstance(error, PoolTimeoutError):
+            return errors.DatabaseBusyError(
+                f"All of this program's connections to the database ({self.shown}) are in use."
+                " Nothing was changed; try again."
+            )
         if isinstance(error, SQLAlchemyError):
             return self.explain(error)
         # Of statements that are given to the driver itself.

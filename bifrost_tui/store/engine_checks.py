@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Index, func, inspect, select
+from sqlalchemy import CheckConstraint, Connection, Index, Table, func, inspect, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex
 
@@ -53,6 +53,13 @@ def _objects(connection: Connection, code: Callable[[Connection], list[str]]) ->
     """Look whether every table and index is there, and nothing that runs by itself."""
     missing = missing_indexes(connection)
     lost = _lost_columns(connection)
+    if not lost and (rules := _lost_rules(connection)):
+        yield Trouble(
+            "error",
+            "schema",
+            f"The tables do not hold rows to {some(rules)} any more. {ELSE}",
+            "Restore a backup, or export everything and import it into a new database.",
+        )
     if lost:
         yield Trouble(
             "error",
@@ -91,6 +98,23 @@ def _lost_columns(connection: Connection) -> list[str]:
             f"{table.name}.{column.name}" for column in table.columns if column.name not in columns
         ]
     return lost
+
+
+def _lost_rules(connection: Connection) -> list[str]:
+    there = inspect(connection)
+    lost = []
+    for table in metadata.sorted_tables:
+        names = {each["name"] for each in there.get_check_constraints(table.name)}
+        names |= {each["name"] for each in there.get_foreign_keys(table.name)}
+        wanted = {str(check.name) for check in _checks(table)}
+        wanted |= {str(key.name) for key in table.foreign_key_constraints}
+        lost += sorted(wanted - names)
+    return lost
+
+
+def _checks(table: Table) -> list[CheckConstraint]:
+    inner = (each for column in table.columns for each in column.constraints)
+    return [each for each in (*table.constraints, *inner) if isinstance(each, CheckConstraint)]
 
 
 def missing_indexes(connection: Connection) -> list[Index]:
@@ -146,6 +170,9 @@ def _broken(connection: Connection) -> Iterator[tuple[str, int]]:
             )
             found = int(connection.execute(query).scalar_one())
             yield f"{table.name} names a row of {key.column.table.name} that is not there", found
+        for check in _checks(table):
+            query = select(func.count()).select_from(table).where(text(f"NOT ({check.sqltext})"))
+            yield f"{check.name}", int(connection.execute(query).scalar_one())
     types = [kind.value for kind in ConfigType]
     roles = [role.value for role in Role]
     is_secret = config.c.type == ConfigType.SECRET.value

@@ -39,12 +39,13 @@ def upgrade(
     scripts: Path = SCRIPTS,
     *,
     keyring: Keyring | None = None,
+    keep_copy: bool = True,
 ) -> tuple[str, ...]:
     """Bring an older database to this program's schema, after a backup copy of its file.
 
     All of it is one transaction: it has happened or it has not. The copy is made within it, with
-    every change that others made before. Returns what users should know. What only the values tell
-    is found with ``keyring``.
+    every change that others made before; none is kept of what is a copy already. Returns what users
+    should know. What only the values tell is found with ``keyring``.
 
     Raises:
         DatabaseNewerError: a program that is newer still came first.
@@ -70,7 +71,7 @@ def upgrade(
         if str(now) > str(newest):
             refuse_other_schema([(now,)], str(newest), database.shown)
         notices = [f"The database was brought from schema {now} to {newest}."]
-        if database.path is not None:
+        if keep_copy and database.path is not None:
             stamp = clock().strftime("%Y%m%d-%H%M%S")
             backup = database.path.with_name(f"{database.path.name}.schema-{now}.{stamp}.bak")
             copy_database(database, backup)

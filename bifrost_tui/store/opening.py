@@ -95,7 +95,7 @@ def _open(
     ids: Callable[[], str],
 ) -> Repository:
     revision = database.read(lambda connection: read_revision(connection, database))
-    verifiers = database.read(_verifiers)
+    verifiers = database.read(key_verifiers)
     root = _fitting_root(keyring, verifiers, settings)
     chain = AuditChain(database, root.keys(), clock)
     notices: tuple[str, ...] = ()
@@ -158,7 +158,8 @@ def read_revision(connection: Connection, database: Database) -> str:
     return revision
 
 
-def _verifiers(connection: Connection) -> list[Sealed]:
+def key_verifiers(connection: Connection) -> list[Sealed]:
+    """Return what each master key opens a database with, the newest key's first."""
     rows = connection.execute(
         select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
     )

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from sqlalchemy import Connection, Engine, QueuePool, RootTransaction, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import DATABASE_VARIABLE
@@ -138,7 +137,8 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        connection, transaction = self._begun(self._filled(_WRITE))
+        with self._waits():
+            connection, transaction = self._begun(self._filled(_WRITE))
         with _ended(connection, transaction):
             yield connection
             lost = False
@@ -200,11 +200,6 @@ class PostgresDatabase(Database):
             return errors.DatabaseUncertainError(
                 f"The connection to the database ({self.shown}) was lost while the change was being"
                 " saved. It is not known whether it was: look before you do it again."
-            )
-        if isinstance(error, PoolTimeoutError):
-            return errors.DatabaseBusyError(
-                f"All of this program's connections to the database ({self.shown}) are in use."
-                " Nothing was changed; try again."
             )
         return super()._told(error)
 

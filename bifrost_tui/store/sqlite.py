@@ -56,7 +56,8 @@ class SqliteDatabase(Database):
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self.engine.begin() as connection:
-            self._begin(connection, _IMMEDIATE)
+            with self._waits():
+                self._begin(connection, _IMMEDIATE)
             yield connection
 
     def _begin(self, connection: Connection, statement: str) -> None:
@@ -191,6 +192,7 @@ def _engine(path: Path) -> Engine:
         creator=partial(open_file, path),
         hide_parameters=True,
         poolclass=QueuePool,
+        pool_timeout=base.BUSY_SECONDS,
         **POOL,
     )
 

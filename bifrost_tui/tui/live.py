@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
@@ -91,7 +92,7 @@ class Freshness:
         self._screen = screen
         self._verb = verb
         self._busy = busy
-        self._told: tuple[str, int] | None = None
+        self._told: tuple[str, int, datetime] | None = None
 
     def check(self, view: ConfigView | None, changes: Changes) -> None:
         """Look whether a config still is what the form was opened with."""
@@ -100,8 +101,12 @@ class Freshness:
         screen = self._screen
 
         def found(now: ConfigView) -> None:
-            version = (now.id, now.version)
-            if now.version != view.version and version != self._told and not self._busy():
+            version = (now.id, now.version, now.updated_at)
+            if (
+                version != (view.id, view.version, view.updated_at)
+                and version != self._told
+                and not self._busy()
+            ):
                 self._told = version
                 when = ago(now.updated_at, screen.bifrost.clock())
                 did = f"renamed to {visible(now.key)}" if now.key != view.key else "changed"

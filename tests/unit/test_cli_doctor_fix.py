@@ -399,6 +399,19 @@ def test_what_cannot_be_mended_is_left_as_it_is(well: Cli) -> None:
     )
     assert "exposure names a row of config that is not there" in found(well)["rows"]["what"]
     by_hand(database_file(), "DELETE FROM exposure")
+    with closing(sqlite3.connect(database_file())) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'CONSTRAINT ck_config_scope CHECK', '--')"
+            " WHERE name = 'config'"
+        )
+        connection.commit()
+    by_hand(database_file(), "UPDATE config SET scope_id = 'global' WHERE key = 'PLAIN'")
+    told = [each["what"] for each in well("doctor", "--json", code=3).json]
+    assert "do not hold rows to ck_config_scope any more" in told[0]
+    assert "1 row breaks a rule: ck_config_scope." in told[1]
+    assert "kept counts of 2 scopes" in told[2]
+    by_hand(database_file(), "UPDATE config SET scope_id = organization_id WHERE key = 'PLAIN'")
     by_hand(database_file(), "ALTER TABLE presence DROP COLUMN verifier")
     assert "presence.verifier" in found(well)["schema"]["what"]
     by_hand(database_file(), "DROP TABLE presence")
