@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -83,10 +84,13 @@ class DataScreen(Screen[ScreenResultType]):
         problem: Callable[[BifrostError], object] | None = None,
     ) -> None:
         """Ask in a thread; hand over the answer, or the error where it is one of ours."""
+        # A thread has a context of its own, which knows no app: a screen that closes meanwhile
+        # could not be asked for the repository any more.
+        context = copy_context()
 
         def work() -> None:
             try:
-                found = question()
+                found = context.run(question)
             except BifrostError as error:
                 failed = error
                 self._post_answer(lambda: (problem or self.tell_problem)(failed))

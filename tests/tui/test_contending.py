@@ -20,6 +20,7 @@ from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView
 from bifrost_tui.tui import base
+from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.live import DataChanged
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
@@ -91,7 +92,7 @@ def rename(repository: Repository, view: ConfigView, key: str) -> ConfigView:
     return repository.configs.edit(BOB, view, draft)
 
 
-FORMS = {
+FORMS: dict[str, tuple[type[DataScreen[Any]], str]] = {
     "e": (ConfigForm, "saving"),
     "r": (RotateScreen, "saving"),
     "d": (DeleteScreen, "deleting"),
