@@ -56,7 +56,8 @@ def folders(settings: Settings) -> Iterator[Finding]:
                 f"{folder} can be written by others (mode {mode & 0o777:04o}): they can replace"
                 " what is in it.",
                 f"Run: chmod {'700' if private else 'go-w'} {folder}",
-                partial(set_mode, folder, 0o700 if private else mode & 0o755),
+                # One that is not ours may be shared with somebody for a reason.
+                partial(set_mode, folder, 0o700) if private else None,
             )
         elif mode & 0o077 and private:
             yield Finding(

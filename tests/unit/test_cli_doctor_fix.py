@@ -495,3 +495,28 @@ def test_a_network_file_system(well: Cli, tmp_path: Path, monkeypatch: pytest.Mo
     mounts.write_text(f"36 35 {number} / /home rw,relatime - nfs4 server:/home rw\n")
     monkeypatch.setattr(doctor_files, "_MOUNTS", mounts)
     assert "network file system (nfs4)" in found(well)["disk"]["what"]
+
+
+@pytest.mark.parametrize(
+    "text", ["dev-secret-key-change-in-production-must-be-32-chars", "abcabc" * 8]
+)
+def test_keys_that_can_be_guessed(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    file = home / "given.key"
+    file.write_text(text)
+    file.chmod(0o600)
+    monkeypatch.setenv("BIFROST_SECRET_KEY_FILE", str(file))
+    cli = make_well(home, monkeypatch, key=False)
+    ran = cli("doctor", "--json", code=3)
+    (finding,) = ran.json
+    assert (finding["level"], finding["check"]) == ("error", "key")
+    assert "can be guessed" in finding["what"]
+    assert text not in ran.out
+
+
+def test_nothing_can_be_written(well: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != database_file() and allowed(path, mode)
+    )
+    assert "cannot be written by" in found(well)["file"]["what"]
+    assert fixed(well, code=3) == [("file", False)]
