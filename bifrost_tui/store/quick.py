@@ -51,7 +51,14 @@ class Quick:
         self, connection: Connection, values: Mapping[str, Any], size: int
     ) -> Generator[list[Any]]:
         """Return the rows that a query finds as the driver gives them, so many at a time."""
-        cursor = self._run(connection, values)
+        made = self._compiled(connection)
+        if made.is_postgres:
+            # A cursor of the server's: the driver's own takes in all rows before it gives one.
+            driver: Any = connection.connection.dbapi_connection
+            cursor = driver.cursor(name="bifrost_stream")
+            cursor.execute(made.text, made.parameters(values))
+        else:
+            cursor = self._run(connection, values)
         try:
             while found := cursor.fetchmany(size):
                 yield found
@@ -64,9 +71,15 @@ class Quick:
 
     def run_many(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> int:
         """Run a change for each of many rows; return how many rows of the table it was made in."""
-        cursor = connection.connection.cursor()
+        made = self._compiled(connection)
+        cursor: Any = connection.connection.cursor()
         try:
-            cursor.executemany(*self._compiled(connection).many(values))
+            if made.copying is not None:
+                with cursor.copy(made.copying) as copy:
+                    for row in made.ordered(values):
+                        copy.write_row(row)
+            else:
+                cursor.executemany(made.text, made.many(values))
             return int(cursor.rowcount)
         finally:
             cursor.close()
@@ -98,6 +111,14 @@ class _Compiled:
             (name, bind) for name, kind in converting if (bind := kind.bind_processor(dialect))
         ]
         self._names: list[str] | None = compiled.positiontup
+        self._by_name = self._names is None
+        self.is_postgres = dialect.name == "postgresql"
+        self.copying: bytes | None = None
+        if self.is_postgres and isinstance(statement, Insert) and not self._fixed:
+            # Many rows go in as a stream, in a fraction of the time of as many statements.
+            self._names = list(compiled.params)
+            columns = ", ".join(f'"{name}"' for name in self._names)
+            self.copying = f'COPY "{statement.table.name}" ({columns}) FROM STDIN'.encode()
         names = self._names
         self._ordered: Any = None
         if names is not None:
@@ -112,16 +133,20 @@ class _Compiled:
             for name, bind in self._binds:
                 given[name] = bind(given[name])
             values = given
-        return values if self._ordered is None else self._ordered(values)
+        return values if self._by_name else self._ordered(values)
 
-    def many(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[Any]]:
-        """Return the statement, and the parameters of each row as the driver takes them.
+    def many(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the parameters of each row as the driver takes them."""
+        if self._by_name or self._fixed:
+            return [self.parameters(row) for row in rows]
+        return self.ordered(rows)
+
+    def ordered(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the parameters of each row in the order of the names.
 
         What is converted is so once for each value: many rows were written at one moment.
         """
-        names = self._names
-        if names is None or self._fixed:
-            return self.text, [self.parameters(row) for row in rows]
+        names = self._names or []
         converting = [
             (names.index(name), cache(bind)) for name, bind in self._binds if name in names
         ]
@@ -131,7 +156,7 @@ class _Compiled:
             for place, bind in converting:
                 given[place] = bind(given[place])
             found.append(given)
-        return self.text, found
+        return found
 
 
 def _one_by_one(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
