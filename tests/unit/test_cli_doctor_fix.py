@@ -20,6 +20,7 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.derived import Kept, put_right
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.engine_checks import mend_engine
+from bifrost_tui.store.part_files import part_file
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.troubles import Mend
 from bifrost_tui.store.values import ConfigType
@@ -176,6 +177,20 @@ def test_unfinished_files_of_ours_are_removed_when_they_are_old(well: Cli) -> No
     assert not ours.exists()
     assert young.exists()
     assert foreign.exists()
+
+
+def test_backups_that_were_never_finished(well: Cli) -> None:
+    folder = database_file().parent
+    part = folder / f".bifrost-{'0' * 16}.part"
+    beside = folder / f"{part.name}-journal"
+    part.touch(0o600)
+    beside.touch(0o600)
+    with part_file(folder) as used:
+        assert str(part) in found(well)["left over"]["what"]
+        assert fixed(well) == [("left over", True)]
+        assert used.exists()
+    assert not part.exists()
+    assert not beside.exists()
 
 
 def test_private_folders_of_runs_that_are_gone(well: Cli, tmp_path: Path) -> None:
