@@ -20,7 +20,7 @@ from tests.faults import works
 from tests.faults.killing import KILLS, By, Forks, moments
 from tests.faults.wholeness import assert_whole, rows_of, same_again, values_of
 from tests.postgres import LASTING, Server, running_server
-from tests.support import ALICE, HandClock, assert_nowhere, counted_ids
+from tests.support import ALICE, KEY, HandClock, assert_nowhere, counted_ids
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("killed_servers")]
 
@@ -82,9 +82,9 @@ def shelf(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 Again = Callable[[Repository], Any]
 WORKS: dict[str, tuple[str, Again]] = {
-    "importing": (works.KEY, lambda repository: works.bring(repository, works.incoming())),
+    "importing": (KEY, lambda repository: works.bring(repository, works.incoming())),
     "rotating": (works.BOTH_KEYS, works.rotate),
-    "saving": (works.KEY, works.save),
+    "saving": (KEY, works.save),
 }
 
 
