@@ -13,21 +13,24 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Protocol
 
-from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS
+from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS, RESTORE
 from bifrost_tui.store.engine import Database
+from bifrost_tui.store.schema import GLOBAL
 from bifrost_tui.store.sqlite import open_file
 
 INTERVAL = 1.0
 """Seconds between two looks: a change shows within two, on a slow machine too."""
 
+_MIGRATED = "database.migrate"
 _NO_CHANGE = frozenset({*READS, HANDOVER, EXPORT_CONFIGS})
 _OF_NO_LIST = ("presence", "database", "key", "audit")
 
 _SINCE = (
-    "SELECT action, organization_id, outcome, max(sequence) FROM audit_event"
+    "SELECT action, organization_id, outcome FROM audit_event"
     " WHERE sequence > ? GROUP BY action, organization_id, outcome"
 )
-_LAST = "SELECT coalesce(max(sequence), 0) FROM audit_event"
+_LAST = "SELECT sequence, chain_hash FROM audit_event ORDER BY sequence DESC LIMIT 1"
+_HASH = "SELECT chain_hash FROM audit_event WHERE sequence = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,23 @@ class Changes:
     """The ids of the scopes with a config that was changed; global's among them."""
     organizations: bool = False
     members: bool = False
+    migrated: bool = False
+    """The schema is another one: this program can go on no longer, and says so."""
 
     def __bool__(self) -> bool:
-        return bool(self.scopes) or self.organizations or self.members
+        return bool(self.scopes) or self.organizations or self.members or self.migrated
 
     def __or__(self, other: Changes) -> Changes:
         return Changes(
             self.scopes | other.scopes,
             self.organizations or other.organizations,
             self.members or other.members,
+            self.migrated or other.migrated,
         )
+
+
+EVERYTHING = Changes(frozenset({GLOBAL}), organizations=True, members=True)
+"""A backup took the place of what was there: every list may be another."""
 
 
 class Watch(Protocol):
@@ -68,7 +78,7 @@ class SqliteWatch:
         self._interval = interval
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
-        self._sequence: int | None = None
+        self._last: tuple[int, str] | None = None
         self._lock = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -104,15 +114,26 @@ class SqliteWatch:
         [(version,)] = self._connection.execute("PRAGMA data_version").fetchall()
         if version == self._version:
             return Changes()
-        # All rows at once: a statement that waits to be read on holds a transaction open.
-        if self._sequence is None:
-            [(self._sequence,)] = self._connection.execute(_LAST).fetchall()
-            self._version = version
-            return Changes()
-        rows = self._connection.execute(_SINCE, (self._sequence,)).fetchall()
+        # What is read is of one moment, and read at once: nothing is held.
+        self._connection.execute("BEGIN")
+        try:
+            found = self._read(self._connection)
+        finally:
+            self._connection.execute("ROLLBACK")
         self._version = version
-        self._sequence = max((row[3] for row in rows), default=self._sequence)
-        return _changes(row[:3] for row in rows)
+        return found
+
+    def _read(self, connection: sqlite3.Connection) -> Changes:
+        [last] = connection.execute(_LAST).fetchall() or [(0, "")]
+        before, found = self._last, Changes()
+        if before is not None:
+            sequence, chain_hash = before
+            if sequence and connection.execute(_HASH, (sequence,)).fetchall() != [(chain_hash,)]:
+                found = EVERYTHING
+            else:
+                found = _changes(connection.execute(_SINCE, (sequence,)).fetchall())
+        self._last = last
+        return found
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -133,7 +154,10 @@ class SqliteWatch:
 def _changes(events: Iterable[tuple[str, str | None, str]]) -> Changes:
     found = Changes()
     for action, scope_id, outcome in events:
+        if action == RESTORE and outcome == DONE:
+            return EVERYTHING
         noun = action.partition(".")[0]
+        found |= Changes(migrated=action == _MIGRATED)
         # That a secret does not open is told as a failure, and shows in the list.
         if action in _NO_CHANGE or noun in _OF_NO_LIST or (outcome != DONE and noun != "secret"):
             continue

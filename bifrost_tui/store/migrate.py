@@ -21,6 +21,7 @@ from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.equals import group_all
 from bifrost_tui.store.requests import Access
+from bifrost_tui.store.revision import refuse_other_schema
 from bifrost_tui.store.schema import VERSION_TABLE
 from bifrost_tui.store.sqlite import copy_database
 
@@ -43,13 +44,16 @@ def upgrade(
     scripts: Path = SCRIPTS,
     *,
     keyring: Keyring | None = None,
+    keep_copy: bool = True,
 ) -> tuple[str, ...]:
     """Bring an older database to this program's schema, after a backup copy of its file.
 
-    All of it is one transaction: it has happened or it has not. Returns what users should know.
-    What only the values tell is found with ``keyring``.
+    All of it is one transaction: it has happened or it has not. The copy is made within it, with
+    every change that others made before; none is kept of what is a copy already. Returns what users
+    should know. What only the values tell is found with ``keyring``.
 
     Raises:
+        DatabaseNewerError: a program that is newer still came first.
         DatabaseNotOursError: no migration starts from the revision that the database names.
 
     """
@@ -60,30 +64,47 @@ def upgrade(
             f"The database ({database.shown}) has schema {visible(revision)!r}, which no Bifrost"
             " TUI wrote. Nothing was changed; restore a backup."
         )
-    notices = []
-    if database.path is not None:
-        stamp = clock().strftime("%Y%m%d-%H%M%S")
-        backup = keep_copy(database, database.path, f"schema-{revision}.{stamp}")
-        notices.append(f"A copy of the database as it was is kept as {backup}.")
+    # Whatever schema stands there when this one gets the write lock.
+    database.revision = None
 
-    def work(connection: Connection) -> None:
-        if connection.scalar(_REVISION) == newest:
+    def work(connection: Connection) -> tuple[str, ...]:
+        database.lock_schema(connection)
+        now = connection.scalar(_REVISION)
+        if now == newest:
             # Another process came first while this one waited for the write lock.
-            return
+            return ()
+        if str(now) > str(newest):
+            refuse_other_schema([(now,)], str(newest), database.shown)
+        notices = [f"The database was brought from schema {now} to {newest}."]
+        if keep_copy and database.path is not None:
+            stamp = clock().strftime("%Y%m%d-%H%M%S")
+            backup = kept_copy(database, database.path, f"schema-{now}.{stamp}")
+            notices.append(f"A copy of the database as it was is kept as {backup}.")
         run_migrations(connection, scripts)
-        if keyring is not None and revision < _GROUPS_SINCE:
+        if keyring is not None and str(now) < _GROUPS_SINCE:
             group_all(connection, keyring)
         chain.append(
             connection,
             access,
-            Event("database.migrate", details={"from": revision, "to": newest}),
+            Event("database.migrate", details={"from": now, "to": newest}),
         )
+        return tuple(notices)
 
-    database.write_rows(work)
-    return (f"The database was brought from schema {revision} to {newest}.", *notices)
+    return database.write_rows(work)
 
 
-def keep_copy(database: Database, path: Path, what: str) -> Path:
+def titles(revision: str, scripts: Path = SCRIPTS) -> tuple[str, ...]:
+    """Say what each migration after a revision changes; of an unknown revision, nothing."""
+    walked = list(ScriptDirectory.from_config(_alembic(scripts)).walk_revisions())
+    names = [script.revision for script in walked]
+    if revision not in names:
+        return ()
+    return tuple(
+        f"{script.revision}: {script.doc}" for script in reversed(walked[: names.index(revision)])
+    )
+
+
+def kept_copy(database: Database, path: Path, what: str) -> Path:
     """Keep a copy of a database beside it, and return its name. It has that once it is whole.
 
     Raises:

@@ -33,6 +33,7 @@ from bifrost_tui.store.schema import REVISION, VERSION_TABLE, metadata
 from bifrost_tui.store.sqlite import copy_database
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport
+from tests.next_program import NEXT, next_scripts
 from tests.support import (
     ALICE,
     BOB,
@@ -51,19 +52,6 @@ from tests.support import (
 
 PLANTED = planted()[0]
 
-NEXT = """
-    from alembic import op
-    import sqlalchemy as sa
-
-    revision = "0004"
-    down_revision = "0003"
-
-    def upgrade():
-        op.add_column("config", sa.Column("colour", sa.String(9), server_default="red"))
-        op.create_table("extra", sa.Column("id", sa.Integer, primary_key=True))
-        op.execute("INSERT INTO extra VALUES (7)")
-"""
-
 
 def directory(scripts: Path = SCRIPTS) -> ScriptDirectory:
     config = Config()
@@ -75,10 +63,7 @@ def directory(scripts: Path = SCRIPTS) -> ScriptDirectory:
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
     """The shipped migrations and one more."""
-    folder = tmp_path / "100% migrations"
-    shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0004_next.py").write_text(dedent(NEXT))
-    return folder
+    return next_scripts(tmp_path / "100% migrations")
 
 
 @pytest.fixture
