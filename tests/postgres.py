@@ -30,7 +30,7 @@ NOBODY = "nobody"
 """Who runs the server where the tests are run by root, as whom it refuses to run."""
 OWNER = "postgres"
 
-_READY = "database system is ready to accept connections"
+_READY = ("ready to accept connections", "ready to accept read-only connections")
 _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -268,7 +268,7 @@ def _drained(lines: IO[str], said: deque[str]) -> None:
 def _await_ready(lines: IO[str], said: deque[str]) -> None:
     for line in lines:
         said.append(line)
-        if _READY in line:
+        if any(words in line for words in _READY):
             return
     raise AssertionError("PostgreSQL did not start: " + "".join(said))
 
