@@ -47,6 +47,7 @@ from tests.support import (
     assert_nowhere,
     assert_silent,
     by_hand,
+    counted_ids,
     events,
     make_settings,
     opened,
@@ -58,6 +59,8 @@ from tests.unit.test_migrations import copy_common_rows
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.xdist_group("postgres")]
 
+KEY_ID = "8aec34fd"
+"""The id of the master key of all tests."""
 LATER = "zQ9-written-after-the-backup"
 
 
@@ -647,12 +650,17 @@ def test_a_backup_under_an_older_key_is_restored_with_both(
     repository: Repository, home: Path, backup: Path
 ) -> None:
     both = make_settings(home, f"{NEW_KEY},{KEY}")
-    with open_repository(both, ALICE, clock=HandClock()) as rotated:
-        rotated.master_keys.rotate(ALICE)
+    after = open_repository(both, ALICE, clock=HandClock(), ids=counted_ids(5000))
+    after.master_keys.rotate(ALICE)
     with pytest.raises(TransferError, match="master key is not at hand"):
         restore(make_settings(home, NEW_KEY), backup)
     done = restore(both, backup)
-    assert dict(done.missed) == {}
+    [(old, number)] = done.older.items()
+    assert (dict(done.missed), old, number) == ({}, KEY_ID, len(VALUES) + 1)
+    with after:
+        # Under the new key it goes on writing, which the backup knows nothing of.
+        view = after.configs.add(ALICE, GLOBAL_SCOPE, secret("after", LATER))
+        assert opened(after, view) == LATER.encode()
     with open_repository(both, ALICE, clock=HandClock()) as again:
         view = again.configs.get_key(ALICE, scope_of(again), "secret_0")
         assert opened(again, view) == VALUES[0].encode()
