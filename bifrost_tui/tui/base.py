@@ -58,8 +58,8 @@ class DataScreen(Screen[ScreenResultType]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     _missed: Changes | None = None
-    _asked = 0
-    _waiting: Timer | None = None
+    _unanswered = 0
+    _pending_look: Timer | None = None
 
     @property
     def bifrost(self) -> BifrostApp:
@@ -97,9 +97,9 @@ class DataScreen(Screen[ScreenResultType]):
             else:
                 self._post_answer(lambda: answer(found))
 
-        self._asked += 1
-        if self._waiting is None:
-            self._waiting = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
+        self._unanswered += 1
+        if self._pending_look is None:
+            self._pending_look = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
         self.run_worker(work, thread=True, group=f"ask-{id(self)}")
 
     def _post_answer(self, answer: Callable[[], object]) -> None:
@@ -111,20 +111,20 @@ class DataScreen(Screen[ScreenResultType]):
 
     def _look_what_it_waits_for(self) -> None:
         """Say so when a change waits for others, who may hold the database for a while."""
-        self._waiting = None
-        if not self._asked or not self.bifrost.is_open:
+        self._pending_look = None
+        if not self._unanswered or not self.bifrost.is_open:
             return
         if self.repository.is_waiting(WAITS_FOR):
             if self.query(Status):
                 self.say(WAITING, "warning")
         else:
-            self._waiting = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
+            self._pending_look = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
 
     def _no_longer_waits(self) -> None:
-        self._asked -= 1
-        if not self._asked and self._waiting is not None:
-            self._waiting.stop()
-            self._waiting = None
+        self._unanswered -= 1
+        if not self._unanswered and self._pending_look is not None:
+            self._pending_look.stop()
+            self._pending_look = None
         for status in self.query(Status):
             if status.said.plain.endswith(WAITING):
                 status.clear()
