@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
@@ -12,7 +13,12 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
 
-from bifrost_tui.errors import BifrostError, DatabaseInterruptedError
+from bifrost_tui.errors import (
+    BifrostError,
+    DatabaseInterruptedError,
+    DatabaseUncertainError,
+    DatabaseUnreachableError,
+)
 from bifrost_tui.tui.widgets.lines import Status
 
 if TYPE_CHECKING:
@@ -26,6 +32,10 @@ T = TypeVar("T")
 LABEL_WIDTH = 14
 """The room of the labels at the left of facts and fields."""
 
+
+STAYS = "What shows is as it was; trying again …"
+LOST = f"The database cannot be reached. {STAYS}"
+REACHED = "The database is reached again."
 
 LOCK_KEY = Binding(
     "ctrl+l", "app.lock_now", "lock", id="app.lock", tooltip="Lock the screens now", show=False
@@ -51,6 +61,9 @@ class DataScreen(Screen[ScreenResultType]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     _missed: Changes | None = None
+    _said_lost: Text | None = None
+    """What the status line says of a database that cannot be reached, if it says that."""
+    _unanswered: tuple[Callable[[], None], ...] = ()
 
     @property
     def bifrost(self) -> BifrostApp:
@@ -73,19 +86,80 @@ class DataScreen(Screen[ScreenResultType]):
         answer: Callable[[T], object],
         *,
         problem: Callable[[BifrostError], object] | None = None,
+        again: bool = False,
     ) -> None:
-        """Ask in a thread; hand over the answer, or the error where it is one of ours."""
+        """Ask in a thread; hand over the answer, or the error where it is one of ours.
+
+        ``again`` asks once more when a database that could not be reached is reached again.
+        """
+
+        def lost(error: BifrostError) -> None:
+            if again and isinstance(error, DatabaseUnreachableError):
+                asking = partial(self.ask, question, answer, problem=problem, again=True)
+                self._unanswered += (asking,)
+            self._failed_to_ask(error, problem or self.tell_problem)
 
         def work() -> None:
             try:
                 found = question()
             except BifrostError as error:
                 failed = error
-                self.post_message(Answered(lambda: (problem or self.tell_problem)(failed)))
+                self.post_message(Answered(lambda: lost(failed)))
             else:
                 self.post_message(Answered(lambda: answer(found)))
 
         self.run_worker(work, thread=True, group=f"ask-{id(self)}")
+
+    def _failed_to_ask(
+        self, error: BifrostError, problem: Callable[[BifrostError], object]
+    ) -> None:
+        line = self._status_line
+        before = line.said if line else None
+        problem(error)
+        if not isinstance(error, DatabaseUnreachableError):
+            return
+        line = self._status_line
+        if line is not None and line.said is not before:
+            # What is not known stays to be read; what is over goes.
+            uncertain = isinstance(error, DatabaseUncertainError)
+            self._said_lost = None if uncertain else line.said
+        self.bifrost.database_lost()
+
+    @property
+    def _status_line(self) -> Status | None:
+        return next(iter(self.query(Status)), None) if self.is_attached else None
+
+    def database_lost(self) -> None:
+        """Say that the database cannot be reached, and go on showing what shows."""
+        line = self._status_line
+        if line is None or (line.said and line.said is self._said_lost):
+            # In a form's own words already.
+            return
+        line.say(LOST, "error")
+        self._said_lost = line.said
+
+    def database_reached(self) -> None:
+        """Say that it is reached again, and read anew what shows; what was typed stays."""
+        if not self.is_attached:
+            return
+        line, lost = self._status_line, self._said_lost
+        self._said_lost = None
+        if line is not None and lost is not None and line.said is lost:
+            line.say(REACHED, "success")
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Read again all that shows; reads of the time before may have failed."""
+        from bifrost_tui.store.live import EVERYTHING
+
+        self.ask_unanswered()
+        self.tell_changes(EVERYTHING)
+
+    def ask_unanswered(self) -> None:
+        """Ask again what was asked in vain and is to be asked again."""
+        unanswered, self._unanswered = self._unanswered, ()
+        for ask in unanswered:
+            ask()
 
     @on(Answered)
     def _hand_over(self, message: Answered) -> None:
@@ -124,7 +198,12 @@ class DataScreen(Screen[ScreenResultType]):
 
     def tell_problem(self, error: BifrostError) -> None:
         """Show an error in the status line; a read that was cut short is none."""
-        if not isinstance(error, DatabaseInterruptedError):
+        if isinstance(error, DatabaseUncertainError):
+            self.say(error.message, "error")
+        elif isinstance(error, DatabaseUnreachableError):
+            what = error.message.partition(". ")[0].rstrip(".")
+            self.say(f"{what}. {STAYS}", "error")
+        elif not isinstance(error, DatabaseInterruptedError):
             self.say(error.message, "error")
 
     def why_not(self, action: str) -> str:

@@ -15,7 +15,7 @@ from bifrost_tui.tui.locking import LockingApp
 from bifrost_tui.tui.wired_app import ReturnT
 
 if TYPE_CHECKING:
-    from bifrost_tui.store.live import Changes, SqliteWatch
+    from bifrost_tui.store.live import Changes, Watch
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.views import ConfigView
 
@@ -34,7 +34,7 @@ class LiveApp(LockingApp[ReturnT]):
     def __init__(self, *, live: bool, **options: Any) -> None:
         super().__init__(**options)
         self._live = live
-        self._live_watch: SqliteWatch | None = None
+        self._live_watch: Watch | None = None
         self._while_locked: Changes | None = None
 
     def prepare_watch(self, repository: Repository) -> None:
@@ -46,7 +46,10 @@ class LiveApp(LockingApp[ReturnT]):
         """Begin to follow what others change."""
         self.prepare_watch(repository)
         if self._live_watch is not None:
-            self._live_watch.start(self._tell)
+            self._live_watch.start(self._tell, self.tell_reached)
+
+    def tell_reached(self, is_reached: bool) -> None:
+        """Take that the server was lost, or is reached again; called in the watch's thread."""
 
     def _tell(self, changes: Changes) -> None:
         # From the thread of the watch; the app may be going just now.

@@ -98,7 +98,7 @@ class AuditScreen(DataScreen[None]):
         self.table.focus()
         self._list(self._first)
         log, access = self.repository.log, self.access
-        self.ask(lambda: (log.scopes(access), log.may_verify(access)), self._know)
+        self.ask(lambda: (log.scopes(access), log.may_verify(access)), self._know, again=True)
 
     def on_unmount(self) -> None:
         """Stop what is still being read."""
@@ -120,6 +120,14 @@ class AuditScreen(DataScreen[None]):
             self.reload()
         else:
             self.say("There are newer events: f5 shows them.")
+
+    def read_anew(self) -> None:
+        """Read the list where its newest event is looked at; else only what did not come."""
+        if self.table.cursor > 0:
+            self.ask_unanswered()
+            self.table.ask_again()
+        else:
+            super().read_anew()
 
     def _list(self, text: str) -> None:
         try:

@@ -86,6 +86,7 @@ class ConflictScreen(DataModal[Decision | None]):
             lambda: self.repository.configs.get(self.access, mine.scope, mine.id),
             self._show,
             problem=self._failed,
+            again=True,
         )
 
     def _failed(self, error: BifrostError) -> None:
