@@ -63,6 +63,8 @@ class DataScreen(Screen[ScreenResultType]):
     _missed: Changes | None = None
     _said_lost: Text | None = None
     """What the status line says of a database that cannot be reached, if it says that."""
+    _said_unknown: Text | None = None
+    """What it says of a change of which nobody knows whether it was saved."""
     _unanswered: tuple[Callable[[], None], ...] = ()
 
     @property
@@ -121,8 +123,10 @@ class DataScreen(Screen[ScreenResultType]):
         line = self._status_line
         if line is not None and line.said is not before:
             # What is not known stays to be read; what is over goes.
-            uncertain = isinstance(error, DatabaseUncertainError)
-            self._said_lost = None if uncertain else line.said
+            if isinstance(error, DatabaseUncertainError):
+                self._said_unknown = line.said
+            else:
+                self._said_lost = line.said
         self.bifrost.database_lost()
 
     @property
@@ -132,11 +136,15 @@ class DataScreen(Screen[ScreenResultType]):
     def database_lost(self) -> None:
         """Say that the database cannot be reached, and go on showing what shows."""
         line = self._status_line
-        if line is None or (line.said and line.said is self._said_lost):
-            # In a form's own words already.
+        if line is None or self._says_more(line):
             return
         line.say(LOST, "error")
         self._said_lost = line.said
+
+    def _says_more(self, line: Status) -> bool:
+        """Tell whether a status line says in its own words that the database is lost."""
+        own = (self._said_lost, self._said_unknown)
+        return any(words is not None and line.said is words for words in own)
 
     def database_reached(self) -> None:
         """Say that it is reached again, and read anew what shows; what was typed stays."""
@@ -198,11 +206,12 @@ class DataScreen(Screen[ScreenResultType]):
 
     def tell_problem(self, error: BifrostError) -> None:
         """Show an error in the status line; a read that was cut short is none."""
-        if isinstance(error, DatabaseUncertainError):
-            self.say(error.message, "error")
-        elif isinstance(error, DatabaseUnreachableError):
-            what = error.message.partition(". ")[0].rstrip(".")
-            self.say(f"{what}. {STAYS}", "error")
+        away = isinstance(error, DatabaseUnreachableError)
+        if away and not isinstance(error, DatabaseUncertainError):
+            line = self._status_line
+            if line is None or line.said is not self._said_unknown:
+                what = error.message.partition(". ")[0].rstrip(".")
+                self.say(f"{what}. {STAYS}", "error")
         elif not isinstance(error, DatabaseInterruptedError):
             self.say(error.message, "error")
 

@@ -26,7 +26,7 @@ class Lost(Message):
     """The watch of the database has lost its server."""
 
 
-class WorthATry(Message):
+class MayBeBack(Message):
     """The watch has its server back."""
 
 
@@ -80,7 +80,7 @@ class ReachingApp(LiveApp[ReturnT]):
 
     def tell_reached(self, is_reached: bool) -> None:
         """Take what the watch found out, in its thread."""
-        self._post(WorthATry() if is_reached else Lost())
+        self._post(MayBeBack() if is_reached else Lost())
 
     def _post(self, message: Message) -> None:
         # From another thread; the app may be going just now.
@@ -91,7 +91,7 @@ class ReachingApp(LiveApp[ReturnT]):
         """Do as if somebody had asked for something."""
         self.database_lost()
 
-    def on_worth_a_try(self) -> None:
+    def on_may_be_back(self) -> None:
         """Try at once."""
         if self._lost:
             self._try()

@@ -116,7 +116,7 @@ class AuditScreen(DataScreen[None]):
 
     def data_changed(self, changes: Changes) -> None:
         """Read the log again where its newest event is looked at; else say that there is more."""
-        if self.table.cursor == 0:
+        if self.table.cursor <= 0:
             self.reload()
         else:
             self.say("There are newer events: f5 shows them.")
