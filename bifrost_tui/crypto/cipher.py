@@ -61,6 +61,11 @@ class Keyring:
         """The ids of the keys at hand, newest first."""
         return tuple(self._keys)
 
+    @property
+    def guessable(self) -> tuple[str, ...]:
+        """The ids of those that others could have too."""
+        return tuple(key_id for key_id, key in self._keys.items() if key.is_guessable)
+
     def key(self, key_id: str) -> MasterKey | None:
         """Return the key of that id, where it is at hand."""
         return self._keys.get(key_id)
@@ -85,6 +90,11 @@ class Keyring:
         """Tell whether two tokens open, each in its place, and hold the same value."""
         found = unseal(self, one, its_place)
         return found is not None and self.holds(other, others_place, found)
+
+    def fingerprint(self, sealed: Sealed, context: SealContext, root: DatabaseRoot) -> str | None:
+        """Return the fingerprint of what a token holds; ``None`` where it does not open."""
+        found = unseal(self, sealed, context)
+        return None if found is None else root.fingerprint(found)
 
     def hint(self, sealed: Sealed, context: SealContext) -> str | None:
         """Return the partial mask that a token of a hint holds; ``None`` where it does not open.

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Any, Protocol
 
-from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS
+from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS, RESTORE
 from bifrost_tui.store.engine import Database
+from bifrost_tui.store.schema import GLOBAL
 from bifrost_tui.store.sqlite import open_file
 
 INTERVAL = 1.0
 """Seconds between two looks: a change shows within two, on a slow machine too."""
 
+_MIGRATED = "database.migrate"
 _NO_CHANGE = frozenset({*READS, HANDOVER, EXPORT_CONFIGS})
 _OF_NO_LIST = ("presence", "database", "key", "audit")
 
@@ -43,20 +45,23 @@ class Changes:
     """The ids of the scopes with a config that was changed; global's among them."""
     organizations: bool = False
     members: bool = False
+    migrated: bool = False
+    """The schema is another one: this program can go on no longer, and says so."""
 
     def __bool__(self) -> bool:
-        return bool(self.scopes) or self.organizations or self.members
+        return bool(self.scopes) or self.organizations or self.members or self.migrated
 
     def __or__(self, other: Changes) -> Changes:
         return Changes(
             self.scopes | other.scopes,
             self.organizations or other.organizations,
             self.members or other.members,
+            self.migrated or other.migrated,
         )
 
 
-EVERYTHING = Changes(organizations=True, members=True)
-"""Nothing that was read before may be as it was: every list is to be read again."""
+EVERYTHING = Changes(frozenset({GLOBAL}), organizations=True, members=True)
+"""A backup took the place of what was there: every list may be another."""
 
 
 class Watch(Protocol):
@@ -152,17 +157,19 @@ class SqliteWatch:
         [(version,)] = self._connection.execute("PRAGMA data_version").fetchall()
         if version == self._version:
             return Changes()
-        if self._log.has_begun:
-            changes = self._log.read_on(self._ask)
-        else:
-            changes = Changes()
-            self._log.begin(self._ask)
+        # What is read is of one moment, and read at once: nothing is held.
+        self._connection.execute("BEGIN")
+        try:
+            changes = self._log.read_on(self._ask) if self._log.has_begun else Changes()
+            if not self._log.has_begun:
+                self._log.begin(self._ask)
+        finally:
+            self._connection.execute("ROLLBACK")
         self._version = version
         return changes
 
     def _ask(self, statement: str, values: tuple[object, ...]) -> Sequence[Sequence[Any]]:
         assert self._connection is not None  # noqa: S101 - it has just been opened
-        # All rows at once: a statement that waits to be read on holds a transaction open.
         return self._connection.execute(statement, values).fetchall()
 
     def _drop(self) -> None:
@@ -184,7 +191,10 @@ class SqliteWatch:
 def _changes(events: Iterable[tuple[str, str | None, str]]) -> Changes:
     found = Changes()
     for action, scope_id, outcome in events:
+        if action == RESTORE and outcome == DONE:
+            return EVERYTHING
         noun = action.partition(".")[0]
+        found |= Changes(migrated=action == _MIGRATED)
         # That a secret does not open is told as a failure, and shows in the list.
         if action in _NO_CHANGE or noun in _OF_NO_LIST or (outcome != DONE and noun != "secret"):
             continue

@@ -22,6 +22,7 @@ from bifrost_tui.store.schema import key_check
 
 if TYPE_CHECKING:
     from bifrost_tui.store.audit_lists import AuditLog
+    from bifrost_tui.store.backup import Backups
     from bifrost_tui.store.exporting import Exports
     from bifrost_tui.store.importing import Imports
     from bifrost_tui.store.rekeying import MasterKeys
@@ -65,6 +66,13 @@ class Repository:
         return Exports(self._context)
 
     @cached_property
+    def backups(self) -> Backups:
+        """Copies of the whole database; imported when somebody makes one."""
+        from bifrost_tui.store.backup import Backups
+
+        return Backups(self._context)
+
+    @cached_property
     def master_keys(self) -> MasterKeys:
         """The master keys, and the change of them; imported when somebody asks for it."""
         from bifrost_tui.store.rekeying import MasterKeys
@@ -85,6 +93,19 @@ class Repository:
     def database_name(self) -> str:
         """The database as people may read it: without a password."""
         return self._context.database.shown
+
+    def check(self) -> None:
+        """Make sure that the database can be used, as every call does anyway.
+
+        Raises:
+            DatabaseError: it cannot, and this is why.
+
+        """
+        self._context.database.read(lambda _connection: None)
+
+    def is_waiting(self, seconds: float) -> bool:
+        """Tell whether a change has waited for as long, for others to let go of the database."""
+        return self._context.database.is_waiting(seconds)
 
     def warm_up(self) -> None:
         """Import what the first change needs, so that it does not wait for it."""
