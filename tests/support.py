@@ -6,6 +6,7 @@ Nothing here knows a screen or a command.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -173,10 +174,31 @@ def by_hand(database: Path | Repository, statement: str, *values: object) -> lis
         connection.close()
 
 
+_TRIGGER = re.compile(
+    r"CREATE TRIGGER (\w+) (\w+ \w+) ON (\w+)(?: WHEN (.+?))?\s+BEGIN SELECT RAISE\(.*END;?\Z",
+    re.DOTALL,
+)
+
+
 def _by_hand_there(
     database: PostgresDatabase, statement: str, values: tuple[object, ...]
 ) -> list[tuple[Any, ...]]:
     with closing(database.open()) as connection:
+        if trigger := _TRIGGER.match(statement):
+            # What SQLite says in one statement takes a function here.
+            name, when, table, condition = trigger.groups()
+            condition = f" WHEN ({condition})" if condition else ""
+            statement = (
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN RAISE ''no''; END';"
+                f" CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW{condition}"
+                f" EXECUTE FUNCTION {name}()"
+            )
+        elif dropped := re.fullmatch(r"DROP TRIGGER (\w+)", statement):
+            statement = f"DROP FUNCTION {dropped[1]} CASCADE"
+        if not values:
+            cursor = connection.execute(statement.encode(), prepare=False)
+            return cursor.fetchall() if cursor.description else []
         written = statement.replace("%", "%%").replace("?", "%s")
         cursor = connection.execute(written.encode(), values, prepare=False)
         return cursor.fetchall() if cursor.description else []

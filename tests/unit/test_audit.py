@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,7 +214,7 @@ def test_a_long_chain_is_walked_to_its_end(repository: Repository) -> None:
     assert repository._context.chain.verify() == ChainReport(1000, 1001)
 
 
-def test_an_event_told_during_the_walk_breaks_nothing(told: Repository) -> None:
+def test_an_event_told_during_the_walk_breaks_nothing(told: Repository, home: Path) -> None:
     """Between the last page of the walk and its check of the count, another process appends."""
     seen: list[str] = []
 
@@ -226,9 +227,6 @@ def test_an_event_told_during_the_walk_breaks_nothing(told: Repository) -> None:
                     lambda connection: context.chain.append(connection, BOB, Event("test.event"))
                 )
 
-    path = told._context.database.path
-    assert path is not None
-    home = path.parents[3]
     event.listen(told._context.database.engine, "before_cursor_execute", meanwhile)
     assert told._context.chain.verify() == ChainReport(8, None)
     assert seen
