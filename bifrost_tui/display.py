@@ -76,6 +76,12 @@ def age(then: datetime, now: datetime) -> str:
     return f"{minutes} min" if minutes else "now"
 
 
+def ago(then: datetime, now: datetime) -> str:
+    """Say it with the word: ``just now``, ``12 min ago``."""
+    past = age(then, now)
+    return "just now" if past == "now" else f"{past} ago"
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 config``, ``2 configs``, ``12,345 configs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

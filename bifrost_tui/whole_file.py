@@ -78,6 +78,28 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[Callable[[bytes], Non
                 Path(temporary).unlink()
 
 
+def put_in_place(temporary: Path, target: Path, *, replace: bool) -> None:
+    """Give a file that is whole, and on the disk, its name in the same folder.
+
+    Raises:
+        FileThereError: there is one of that name, and it shall not be replaced.
+        ExportError: it cannot be given that name. Either way nothing has changed.
+
+    """
+    name = visible(target.name)
+    problem = ""
+    try:
+        _rename(str(temporary), target, replace=replace)
+        temporary.unlink(missing_ok=True)
+        _sync(target.parent)
+    except FileExistsError:
+        raise FileThereError(f"There is a file {name} already.") from None
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    if problem:
+        raise ExportError(f"The file {name} could not be written: {problem}.")
+
+
 def _opened(target: Path) -> tuple[int, str]:
     """Open an empty file in the folder of another one, for its owner alone; give its name.
 

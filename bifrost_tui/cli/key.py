@@ -1,4 +1,4 @@
-"""The master key: generate one, see which are in use; and keys for encrypted bundles."""
+"""The master key: generate one, see which are in use, change it; and keys for bundles."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bifrost_tui.cli.base import FOUND, Group
+from bifrost_tui.cli.key_rotating import rotate
 from bifrost_tui.cli.options import json_option
 from bifrost_tui.cli.output import emit, emit_json_array, emit_table, say, to_terminal
 from bifrost_tui.cli.session import opened
+from bifrost_tui.display import counted
 from bifrost_tui.settings import KEY_FILE_VARIABLE
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group, example="bifrost-tui key status")
 def key() -> None:
-    """Generate and count master keys, from which the key of every secret is derived.
+    """Generate, count and change master keys, from which the key of every secret is derived.
 
     A master key is named by eight characters from which nothing of it can be learnt.
     """
@@ -111,7 +113,27 @@ def status(as_json: bool) -> int:
     missed = [use for use in uses if use.missed]
     for use in missed:
         say(f"Key {use.key_id} is not at hand: {use.secrets} of the secrets cannot be read.")
+    _tell_next(uses)
     return FOUND if missed else 0
+
+
+def _tell_next(uses: tuple[KeyUse, ...]) -> None:
+    """Say what can be done about the keys at hand."""
+    at_hand = [use for use in uses if use.at_hand]
+    old = [use for use in at_hand if not use.writes]
+    for use in old:
+        if not use.secrets and not use.opens:
+            say(f"Key {use.key_id} is not needed any more: nothing is encrypted under it.")
+    if waiting := sum(use.secrets for use in old):
+        say(
+            f"{counted(waiting, 'secret')} under an old key: `bifrost-tui key rotate` encrypts"
+            f" {'it' if waiting == 1 else 'them'} under {at_hand[0].key_id}."
+        )
+    elif any(use.opens for use in old):
+        say("An old key still opens the database: `bifrost-tui key rotate` lets it go.")
+
+
+key.add_command(rotate)
 
 
 def _object(use: KeyUse, source: str) -> dict[str, Any]:

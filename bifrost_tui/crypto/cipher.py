@@ -86,6 +86,11 @@ class Keyring:
         found = unseal(self, one, its_place)
         return found is not None and self.holds(other, others_place, found)
 
+    def fingerprint(self, sealed: Sealed, context: SealContext, root: DatabaseRoot) -> str | None:
+        """Return the fingerprint of what a token holds; ``None`` where it does not open."""
+        found = unseal(self, sealed, context)
+        return None if found is None else root.fingerprint(found)
+
     def hint(self, sealed: Sealed, context: SealContext) -> str | None:
         """Return the partial mask that a token of a hint holds; ``None`` where it does not open.
 

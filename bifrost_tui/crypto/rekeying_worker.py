@@ -27,6 +27,7 @@ _BEGIN = (
     " from bifrost_tui.crypto.rekeying_worker import serve; serve()"
 )
 """What a worker begins with: modules come from where they come from here, and nowhere else."""
+_KEPT = ("LD_LIBRARY_PATH",)
 
 
 class WorkerLostError(Exception):
@@ -39,12 +40,12 @@ class Worker:
     def __init__(self, rekeyer: Rekeyer) -> None:
         try:
             self._process = subprocess.Popen(  # noqa: S603  ourselves
-                [sys.executable, "-I", "-c", _BEGIN],
+                [sys.executable or "", "-I", "-c", _BEGIN],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 # Nothing of ours: keys may stand there.
-                env={},
+                env={name: os.environ[name] for name in _KEPT if name in os.environ},
                 # Ctrl+C is for us, who tell it to end.
                 start_new_session=True,
             )
@@ -55,8 +56,7 @@ class Worker:
         if lost:
             raise WorkerLostError
         try:
-            _pipe(self._process.stdin).write(json.dumps(sys.path).encode() + b"\n")
-            self._send(rekeyer.parts())
+            self._send(rekeyer.parts(), json.dumps(sys.path).encode() + b"\n")
         except BaseException:
             self.close()
             raise
@@ -101,8 +101,9 @@ class Worker:
             process.kill()
             process.wait()
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Any, before: bytes = b"") -> None:
         try:
+            _pipe(self._process.stdin).write(before)
             _write(_pipe(self._process.stdin), message)
         except (OSError, ValueError):
             lost = True

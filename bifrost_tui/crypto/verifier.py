@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 
 from bifrost_tui.crypto.cipher import DatabaseRoot, Keyring, SealContext, Sealed, unseal
@@ -24,6 +25,10 @@ class RootSecret:
     def new(cls) -> RootSecret:
         """Make the root of a new database."""
         return cls(secrets.token_bytes(DatabaseRoot.SIZE))
+
+    def same_as(self, other: RootSecret) -> bool:
+        """Tell whether this is the root of the same database."""
+        return hmac.compare_digest(self._secret, other._secret)
 
     def seal(self, keyring: Keyring) -> Sealed:
         """Seal the root under the newest key: the verifier row of that key."""

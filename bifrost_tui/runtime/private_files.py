@@ -5,6 +5,7 @@ They are gone too where this process is killed: a second one waits for its end, 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -40,6 +41,7 @@ class PrivateFiles:
         self._storage = self._memory.folder(environ)
         self._on_disk = False
         self._entries: list[_Entry] = []
+        self._held: list[int] = []
         self._pipe = -1
         self._watcher = 0
 
@@ -76,6 +78,9 @@ class PrivateFiles:
         for entry in self._entries:
             _remove(entry)
         self._entries.clear()
+        for handle in self._held:
+            os.close(handle)
+        self._held.clear()
         os.close(self._pipe)
         with suppress(ChildProcessError):
             os.waitpid(self._watcher, 0)
@@ -109,6 +114,7 @@ class PrivateFiles:
             folder.mkdir(mode=0o700)
             # Whatever the umask takes away; the same for the file.
             folder.chmod(0o700)
+            self._held.append(_held(folder))
             _write(entry.target, data)
             link.symlink_to(entry.target)
         except OSError as error:
@@ -124,6 +130,14 @@ class PrivateFiles:
             except OSError:
                 # It is gone; what ends in an orderly way is removed all the same.
                 raise CommandError("What removes the files of --file has ended.") from None
+
+
+def _held(folder: Path) -> int:
+    """Lock a folder as long as this process lives: who finds it unlocked, finds it left over."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return handle
 
 
 def _require_free(link: Path, shown: str) -> None:

@@ -51,6 +51,10 @@ EXPORT = "secret.export"
 READS = (READ, INJECT, EXPORT)
 EXPORT_CONFIGS = "config.export"
 """Configs of a scope went into a file: secrets without their values, or each told by itself."""
+BACKUP = "database.backup"
+"""All of the database was written into a file."""
+RESTORE = "database.restore"
+"""A backup took the place of all that was there; the log goes on from where that backup ends."""
 CHANGES = (
     *("config.add", "config.edit", "config.rotate", "config.delete", "config.import"),
     *("secret.unreadable", "secret.readable"),
@@ -199,7 +203,11 @@ class AuditChain:
 
     def head(self) -> Head:
         """Return the last event's number and hash; of an empty log, those that it starts from."""
-        last = self._database.read(lambda connection: _LAST.rows(connection, {}))
+        return self._database.read(self.last_head)
+
+    def last_head(self, connection: Connection) -> Head:
+        """Return the same within the transaction at hand."""
+        last = _LAST.rows(connection, {})
         return Head(last[0][0], str(last[0][1])) if last else Head(0, _START)
 
     def _chunk(self, after: int, limit: int, interrupt: Interrupt | None) -> list[Any] | None:

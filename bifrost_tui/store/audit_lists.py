@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from bifrost_tui.store.audit import Event
 from bifrost_tui.store.audit_filters import NO_AUDIT_FILTER, AuditFilter
 from bifrost_tui.store.context import StoreContext, every_organization
 from bifrost_tui.store.requests import Access, Interrupt
+from bifrost_tui.store.restored import why_head_is_gone
 from bifrost_tui.store.schema import audit_event
 from bifrost_tui.store.views import GLOBAL_SCOPE, AuditDetails, ChainReport, Head, Scope
 
@@ -180,12 +182,25 @@ class AuditLog:
     ) -> ChainReport:
         """Check the chain from its first event to its last; see :meth:`.AuditChain.verify`.
 
+        Where the head does not hold because a backup was restored since, that is said.
+
         Raises:
             AccessDeniedError: that takes an owner or an admin of all organizations.
 
         """
         self._for_all(access)
-        return self._context.chain.verify(head=head, progress=progress, interrupt=interrupt)
+        report = self._context.chain.verify(head=head, progress=progress, interrupt=interrupt)
+        if head is None or report.broken_at is None:
+            return report
+        chain = self._context.chain
+
+        def work(connection: Connection) -> str:
+            # Only where all that fits not is the head: a log that was changed has no excuse.
+            is_head = report.head is None or report.checked == chain.last(connection)
+            return why_head_is_gone(connection, head) if is_head else ""
+
+        gone = self._context.database.read(work)
+        return replace(report, why=f"{report.why} {gone}") if gone else report
 
     def _for_all(self, access: Access) -> None:
         context = self._context

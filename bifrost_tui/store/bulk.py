@@ -71,7 +71,7 @@ def write_configs(
 
     def work(connection: Connection) -> int:
         now_scope, role = context.enter(connection, access, scope)
-        open_for_changes(now_scope)
+        open_for_changes(now_scope, connection)
         if not may_manage(role):
             raise AccessDeniedError(
                 f"{access.actor} may not import into {now_scope.name}: that takes an owner or an"

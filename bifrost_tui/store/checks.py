@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+import re
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from bifrost_tui.settings import Settings
-from bifrost_tui.store import references
-from bifrost_tui.store.access import require_all
-from bifrost_tui.store.audit import Event
 from bifrost_tui.store.engine import connect
 from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.opening import read_revision
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigList
 from bifrost_tui.store.schema import REVISION
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Anchor, Scope, State
 
-T = TypeVar("T")
 _PAGE = 500
+_OF_INDEX = re.compile(
+    r"row \d+ missing from index |wrong # of entries in index |row \d+ values differ from index "
+)
 _SECRETS = ConfigFilter(types=frozenset({ConfigType.SECRET}))
 
 
@@ -50,8 +48,41 @@ def is_current(settings: Settings) -> bool:
     return schema_revision(settings) == REVISION
 
 
-def file_problems(settings: Settings) -> int:
-    """Let SQLite look through the whole file and return how many problems it found.
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A database of an older schema, and what the next start would do to it."""
+
+    revision: str
+    steps: tuple[str, ...]
+    """What changes, a migration each; none where no program of ours wrote that schema."""
+
+
+def due_migrations(settings: Settings) -> Due | None:
+    """Tell what the next start would change; ``None`` where it opens the database as it is.
+
+    Raises:
+        DatabaseError: it is no database of ours, or a newer program's.
+
+    """
+    revision = schema_revision(settings)
+    if revision == REVISION:
+        return None
+    from bifrost_tui.store.migrate import titles
+
+    return Due(revision, titles(revision))
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblems:
+    """How much SQLite has found in its file."""
+
+    number: int
+    indexes_only: bool
+    """Whether the rows are whole, and only what finds them is not: that can be made anew."""
+
+
+def file_problems(settings: Settings) -> FileProblems:
+    """Let SQLite look through the whole file, with every index and every constraint.
 
     Raises:
         DatabaseError: it is so damaged that it cannot be looked through.
@@ -59,45 +90,17 @@ def file_problems(settings: Settings) -> int:
     """
     database = connect(settings.database_url)
 
-    def work(connection: Connection) -> int:
+    def work(connection: Connection) -> FileProblems:
         # The texts may quote what the file holds, so they are counted and not shown.
-        found = list(connection.exec_driver_sql("PRAGMA quick_check").scalars())
-        return 0 if found == ["ok"] else len(found)
+        found = list(connection.exec_driver_sql("PRAGMA integrity_check").scalars())
+        if found == ["ok"]:
+            return FileProblems(0, indexes_only=False)
+        return FileProblems(len(found), all(_OF_INDEX.match(str(text)) for text in found))
 
     try:
         return database.read(work)
     finally:
         database.close()
-
-
-def miscounted(repository: Repository, access: Access) -> int:
-    """Return how many scopes' kept counts differ from their configs.
-
-    Raises:
-        AccessDeniedError: that takes an owner or an admin of all organizations.
-
-    """
-    return len(_of_all(repository, access, recount))
-
-
-def missettled(repository: Repository, access: Access) -> int:
-    """Return how many references are kept as what they are not.
-
-    Raises:
-        AccessDeniedError: that takes an owner or an admin of all organizations.
-
-    """
-    return _of_all(repository, access, references.miscounted)
-
-
-def _of_all(repository: Repository, access: Access, work: Callable[[Connection], T]) -> T:
-    context = repository._context
-
-    def checked(connection: Connection) -> T:
-        require_all(connection, access, "check what is kept of every organization")
-        return work(connection)
-
-    return context.guard(access, Event("database.check"), lambda: context.database.read(checked))
 
 
 def unreadable_secrets(repository: Repository, access: Access, scope: Scope) -> int:

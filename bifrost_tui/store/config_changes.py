@@ -24,6 +24,7 @@ from bifrost_tui.store.config_rotations import ConfigRotations
 from bifrost_tui.store.config_rows import facts, schedule
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
+from bifrost_tui.store.fates import fate
 from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.places import UNFILLED
 from bifrost_tui.store.requests import Access, ConfigDraft
@@ -55,7 +56,7 @@ class ConfigChanges(ConfigRotations):
 
             connection = session.connection()
             here, _role = self._context.enter(connection, access, scope)
-            open_for_changes(here)
+            open_for_changes(here, connection)
             self._free(connection, here, checked.key, None)
             now = self._tell(session, access, "config.add", here, checked.key, checked.type)
             row = Config(
@@ -190,8 +191,10 @@ class ConfigChanges(ConfigRotations):
             select(config.c.id).where(config.c.scope_id == scope.id, config.c.key == key)
         ).scalar_one_or_none()
         if found is not None and found != but_id:
+            last = fate(connection, scope, key, found)
             raise AlreadyExistsError(
-                f"{key} exists in {scope.name} already. Edit that one, or choose another key.",
+                f"{key} exists in {scope.name} already. Edit that one, or choose another key."
+                f" It was last {last}.",
                 field="key",
             )
 

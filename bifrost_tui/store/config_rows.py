@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from bifrost_tui.clock import iso
 from bifrost_tui.errors import AccessDeniedError, ConfigNotFoundError, ConflictError
 from bifrost_tui.store import equals, references
 from bifrost_tui.store.access import may_change
-from bifrost_tui.store.audit import DONE, Event
+from bifrost_tui.store.audit import Event
 from bifrost_tui.store.config_questions import ConfigQuestions
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
+from bifrost_tui.store.fates import gone
 from bifrost_tui.store.places import hint_context, seal_context, sealed_hint
-from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import audit_event
+from bifrost_tui.store.requests import Access, ConfigList
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView, Scope
 
@@ -46,47 +47,40 @@ class ConfigRows(ConfigQuestions):
 
         connection = session.connection()
         scope, role = self._context.enter(connection, access, view.scope)
-        open_for_changes(scope)
+        open_for_changes(scope, connection)
         row = session.get(Config, view.id)
         if row is None or row.scope_id != scope.id:
-            raise self._gone(connection, view)
+            raise gone(connection, view)
         if not may_change(role, access, row.created_by):
             raise AccessDeniedError(
                 f"{access.actor} may change only what {access.actor} created in {scope.name};"
                 f" {row.key} was created by {row.created_by}. Ask an admin."
             )
-        if row.version != view.version and not any_version:
+        # The moment too: after a restored backup numbers are given once more.
+        same = (row.version, row.updated_at) == (view.version, view.updated_at)
+        if not same and not any_version:
+            renamed = f" It is called {row.key} now." if row.key != view.key else ""
             raise ConflictError(
-                f"{row.key} in {scope.name} was changed by {row.updated_by} at"
-                f" {iso(row.updated_at)}, after you opened it. Nothing was saved.",
+                f"{view.key} in {scope.name} was changed by {row.updated_by} at"
+                f" {iso(row.updated_at)}, after you opened it.{renamed} Nothing was saved.",
                 by=row.updated_by,
                 at=row.updated_at,
                 deleted=False,
             )
         return row, scope
 
-    @staticmethod
-    def _gone(connection: Connection, view: ConfigView) -> ConflictError | ConfigNotFoundError:
-        last = connection.execute(
-            select(audit_event.c.actor, audit_event.c.at)
-            .where(
-                audit_event.c.organization_id == view.scope.id,
-                audit_event.c.key == view.key,
-                audit_event.c.action == "config.delete",
-                audit_event.c.outcome == DONE,
-            )
-            .order_by(audit_event.c.sequence.desc())
-            .limit(1)
-        ).one_or_none()
-        if last is None:
-            return ConfigNotFoundError(f"{view.key} in {view.scope.name} does not exist.")
-        return ConflictError(
-            f"{view.key} in {view.scope.name} was deleted by {last.actor} at {iso(last.at)}."
-            " Nothing was saved.",
-            by=last.actor,
-            at=last.at,
-            deleted=True,
-        )
+    def current(self, access: Access, view: ConfigView) -> ConfigView:
+        """Return a config as it is now.
+
+        Raises:
+            ConflictError: it was deleted since ``view`` was read; by whom, and when.
+            ConfigNotFoundError: it is not there, and no event tells of its end.
+
+        """
+        with suppress(ConfigNotFoundError):
+            return self.get(access, view.scope, view.id)
+        wanted = ConfigList(view.scope)
+        raise self._reading(access, wanted, None, lambda connection, _: gone(connection, view))
 
     def _tell(
         self,

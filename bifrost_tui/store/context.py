@@ -23,6 +23,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.access import EVERYWHERE, Role, highest, role_in
 from bifrost_tui.store.audit import REFUSED, AuditChain, Event
 from bifrost_tui.store.engine import Database
+from bifrost_tui.store.fates import archived
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import key_check, member, organization
@@ -175,7 +176,7 @@ def open_for_reads(scope: Scope) -> None:
         )
 
 
-def open_for_changes(scope: Scope) -> None:
+def open_for_changes(scope: Scope, connection: Connection) -> None:
     """Refuse a change in an archived organization.
 
     Raises:
@@ -185,5 +186,5 @@ def open_for_changes(scope: Scope) -> None:
     if scope.archived:
         raise AccessDeniedError(
             f"{scope.name} is archived: nothing in it can be changed. Restore it first"
-            f" (`bifrost-tui orgs restore`)."
+            f" (`bifrost-tui orgs restore`).{archived(connection, scope)}"
         )

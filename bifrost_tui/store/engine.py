@@ -7,17 +7,20 @@ query in :mod:`.dialects`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import postgres_url, shown_url, sqlite_path
 from bifrost_tui.store.requests import Interrupt
+from bifrost_tui.store.revision import refuse_other_schema
 from bifrost_tui.store.schema import DamagedValueError
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ class Database(ABC):
     def __init__(self, engine: Engine, url: str) -> None:
         self.engine = engine
         self.shown = shown_url(url)
+        self.revision: str | None = None
+        """The schema that this program works with: no transaction begins in another one."""
+        self._waiting: dict[object, float] = {}
 
     @property
     def path(self) -> Path | None:
@@ -81,9 +87,28 @@ class Database(ABC):
 
         return self._translated(run)
 
+    def is_waiting(self, seconds: float) -> bool:
+        """Tell whether a change has waited for as long, for others to let go of the database."""
+        longest = min(list(self._waiting.values()), default=None)
+        return longest is not None and monotonic() - longest >= seconds
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        """Let others know that the write lock is asked for while the block runs."""
+        mine = object()
+        self._waiting[mine] = monotonic()
+        try:
+            yield
+        finally:
+            del self._waiting[mine]
+
     def holds_nothing(self, connection: Connection) -> bool:
         """Tell whether there is a place for a database of ours, and nothing in it yet."""
         return False
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Keep readers away where they would be misled, before the schema is changed."""
+        return
 
     def check_place(self, connection: Connection) -> None:
         """Check that a database of ours can be made in what is reached.
@@ -101,6 +126,16 @@ class Database(ABC):
     @abstractmethod
     def _writing(self) -> Any:
         """Return a context: a transaction that holds the write lock, and commits at its end."""
+
+    def _stop_in_other_schema(self, found: Sequence[Sequence[Any]]) -> None:
+        """Go on only where the schema that was found is the one that this program works with.
+
+        Raises:
+            DatabaseError: it is another one.
+
+        """
+        if len(found) != 1 or found[0][0] != self.revision:
+            refuse_other_schema(found, self.revision or "", self.shown)
 
     @contextmanager
     def _interruptible(self, connection: Connection, interrupt: Interrupt) -> Iterator[None]:
@@ -130,6 +165,11 @@ class Database(ABC):
         if isinstance(error, UnicodeDecodeError):
             # The driver's message quotes the file, and what stands there is no text.
             return self._damaged()
+        if isinstance(error, PoolTimeoutError):
+            return errors.DatabaseBusyError(
+                f"All of this program's connections to the database ({self.shown}) are in use."
+                " Nothing was changed; try again."
+            )
         if isinstance(error, SQLAlchemyError):
             return self.explain(error)
         # Of statements that are given to the driver itself.

@@ -170,7 +170,7 @@ class Checker:
                 f"{self._access.actor} may not import into {here.name}: that takes an owner or an"
                 " admin."
             )
-        open_for_changes(here)
+        open_for_changes(here, self._connection)
         return here
 
     def _new(self, name: str) -> PlannedScope:

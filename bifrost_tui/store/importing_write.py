@@ -27,6 +27,7 @@ from bifrost_tui.store.bulk_rows import (
 )
 from bifrost_tui.store.config_rows import facts
 from bifrost_tui.store.context import StoreContext, open_for_changes
+from bifrost_tui.store.fates import Fate, fate, taken_by
 from bifrost_tui.store.importing_check import known
 from bifrost_tui.store.importing_plan import AT_ONCE, ImportPlan, Planned, PlannedScope, chunks
 from bifrost_tui.store.incoming import Imported, Verdict
@@ -151,7 +152,7 @@ class Writer:
                 f"{self._access.actor} may not import into {here.name}: that takes an owner or an"
                 " admin."
             )
-        open_for_changes(here)
+        open_for_changes(here, self._connection)
         if here.name != planned.scope.name:
             raise _changed(f"{planned.scope.name} is called {here.name} now.")
         return here
@@ -161,10 +162,9 @@ class Writer:
         rows = known(self._connection, scope.id, [entry.key for entry in entries])
         for entry in entries:
             row = rows.get(entry.key)
-            if row is None or row.id != entry.id:
-                raise _changed(f"{entry.key} in {scope.name} was deleted.")
-            if row.version != entry.version:
-                raise _changed(f"{entry.key} in {scope.name} was changed.")
+            if row is None or (row.id, row.version) != (entry.id, entry.version):
+                last = fate(self._connection, scope, entry.key, entry.id or "")
+                raise _changed(f"{entry.key} in {scope.name} was {last}.", last)
         return rows
 
     # Writing
@@ -225,7 +225,8 @@ class Writer:
             taken = True
         if taken:
             key = taken_key(self._connection, scope, rows)
-            raise _changed(f"{key} was added to {scope.name}.")
+            last = taken_by(self._connection, scope, key)
+            raise _changed(f"{key} in {scope.name} was {last}.", last)
         self._tell(*told)
 
     def _change(self, scope: Scope, pairs: Sequence[tuple[Planned, Any]], now: datetime) -> None:
@@ -283,10 +284,10 @@ class Writer:
         return self._context.chain.append(self._connection, self._access, *told)
 
 
-def _changed(what: str) -> ConflictError:
+def _changed(what: str, last: Fate | None = None) -> ConflictError:
     return ConflictError(
         f"{what} Nothing was imported; look again at what the import would do.",
-        by="",
-        at=None,
+        by=last.by if last else "",
+        at=last.at if last else None,
         deleted=False,
     )

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys, write_key_file
 from bifrost_tui.settings import KeySource
+from bifrost_tui.store.key_uses import KeyUse
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 
-
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """One master key: by its id, what there is of it and what depends on it."""
-
-    key_id: str
-    at_hand: bool
-    writes: bool
-    secrets: int
-    """How many secrets are encrypted under it."""
-    opens: bool = True
-    """Whether the database can be opened with it."""
-
-    @property
-    def missed(self) -> bool:
-        """Whether secrets cannot be read for want of it."""
-        return self.secrets > 0 and not self.at_hand
+__all__ = ["KeyUse", "key_uses", "make_key_file", "new_master_key"]
 
 
 def new_master_key() -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,12 @@ from sqlalchemy import Connection, String, column, select, table
 from bifrost_tui.clock import Clock
 from bifrost_tui.crypto.cipher import Keyring
 from bifrost_tui.display import visible
-from bifrost_tui.errors import DatabaseNotOursError
+from bifrost_tui.errors import DatabaseError, DatabaseNotOursError
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.equals import group_all
 from bifrost_tui.store.requests import Access
+from bifrost_tui.store.revision import refuse_other_schema
 from bifrost_tui.store.schema import VERSION_TABLE
 from bifrost_tui.store.sqlite import copy_database
 
@@ -25,6 +29,8 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 _GROUPS_SINCE = "0002"
 """The schema that first knew groups of equal secrets."""
+
+_PART = ".part"
 
 _REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
@@ -38,13 +44,16 @@ def upgrade(
     scripts: Path = SCRIPTS,
     *,
     keyring: Keyring | None = None,
+    keep_copy: bool = True,
 ) -> tuple[str, ...]:
     """Bring an older database to this program's schema, after a backup copy of its file.
 
-    All of it is one transaction: it has happened or it has not. Returns what users should know.
-    What only the values tell is found with ``keyring``.
+    All of it is one transaction: it has happened or it has not. The copy is made within it, with
+    every change that others made before; none is kept of what is a copy already. Returns what users
+    should know. What only the values tell is found with ``keyring``.
 
     Raises:
+        DatabaseNewerError: a program that is newer still came first.
         DatabaseNotOursError: no migration starts from the revision that the database names.
 
     """
@@ -55,29 +64,88 @@ def upgrade(
             f"The database ({database.shown}) has schema {visible(revision)!r}, which no Bifrost"
             " TUI wrote. Nothing was changed; restore a backup."
         )
-    notices = []
-    backup = None
-    if database.path is not None:
-        stamp = clock().strftime("%Y%m%d-%H%M%S")
-        backup = database.path.with_name(f"{database.path.name}.schema-{revision}.{stamp}.bak")
-        copy_database(database, backup)
-        notices.append(f"A copy of the database as it was is kept as {backup}.")
+    # Whatever schema stands there when this one gets the write lock.
+    database.revision = None
 
-    def work(connection: Connection) -> None:
-        if connection.scalar(_REVISION) == newest:
+    def work(connection: Connection) -> tuple[str, ...]:
+        database.lock_schema(connection)
+        now = connection.scalar(_REVISION)
+        if now == newest:
             # Another process came first while this one waited for the write lock.
-            return
+            return ()
+        if str(now) > str(newest):
+            refuse_other_schema([(now,)], str(newest), database.shown)
+        notices = [f"The database was brought from schema {now} to {newest}."]
+        if keep_copy and database.path is not None:
+            stamp = clock().strftime("%Y%m%d-%H%M%S")
+            backup = kept_copy(database, database.path, f"schema-{now}.{stamp}")
+            notices.append(f"A copy of the database as it was is kept as {backup}.")
         run_migrations(connection, scripts)
-        if keyring is not None and revision < _GROUPS_SINCE:
+        if keyring is not None and str(now) < _GROUPS_SINCE:
             group_all(connection, keyring)
         chain.append(
             connection,
             access,
-            Event("database.migrate", details={"from": revision, "to": newest}),
+            Event("database.migrate", details={"from": now, "to": newest}),
         )
+        return tuple(notices)
 
-    database.write_rows(work)
-    return (f"The database was brought from schema {revision} to {newest}.", *notices)
+    return database.write_rows(work)
+
+
+def titles(revision: str, scripts: Path = SCRIPTS) -> tuple[str, ...]:
+    """Say what each migration after a revision changes; of an unknown revision, nothing."""
+    walked = list(ScriptDirectory.from_config(_alembic(scripts)).walk_revisions())
+    names = [script.revision for script in walked]
+    if revision not in names:
+        return ()
+    return tuple(
+        f"{script.revision}: {script.doc}" for script in reversed(walked[: names.index(revision)])
+    )
+
+
+def kept_copy(database: Database, path: Path, what: str) -> Path:
+    """Keep a copy of a database beside it, and return its name. It has that once it is whole.
+
+    Raises:
+        DatabaseError: the copy could not be made; then there is none.
+
+    """
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*{_PART}"):
+        # Of a process that was ended: as large as the database, and of no use.
+        if not _is_at_work(left):
+            left.unlink(missing_ok=True)
+    part = path.with_name(f"{path.name}.{what}.{os.getpid()}{_PART}")
+    copy_database(database, part)
+    kept = path.with_name(f"{path.name}.{what}.bak")
+    numbers = count(2)
+    while os.path.lexists(kept):
+        # Of a process that was ended in this very second: it is not written over.
+        kept = path.with_name(f"{path.name}.{what}-{next(numbers)}.bak")
+    problem = ""
+    try:
+        part.rename(kept)
+        return kept
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    part.unlink(missing_ok=True)
+    raise DatabaseError(f"The copy {kept} could not be kept: {problem}. Nothing was changed.")
+
+
+def _is_at_work(part: Path) -> bool:
+    """Tell whether the process that writes a copy is there, or may be."""
+    pid = part.name.removesuffix(_PART).rpartition(".")[2]
+    if not pid.isdecimal():
+        return True
+    if int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def run_migrations(connection: Connection, scripts: Path = SCRIPTS) -> None:

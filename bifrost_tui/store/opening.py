@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, column, func, insert, inspect, select, table
+from sqlalchemy import Connection, column, insert, inspect, select, table
 
 from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.crypto.cipher import Keyring, Sealed
@@ -21,7 +21,7 @@ from bifrost_tui.errors import (
     WrongMasterKeyError,
 )
 from bifrost_tui.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource, Settings
-from bifrost_tui.store.access import EVERYWHERE, Role, require_all
+from bifrost_tui.store.access import EVERYWHERE, Role
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
 from bifrost_tui.store.engine import Database, connect
@@ -32,7 +32,6 @@ from bifrost_tui.store.schema import (
     GLOBAL,
     REVISION,
     VERSION_TABLE,
-    config,
     key_check,
     member,
 )
@@ -96,7 +95,7 @@ def _open(
     ids: Callable[[], str],
 ) -> Repository:
     revision = database.read(lambda connection: read_revision(connection, database))
-    verifiers = database.read(_verifiers)
+    verifiers = database.read(key_verifiers)
     root = _fitting_root(keyring, verifiers, settings)
     chain = AuditChain(database, root.keys(), clock)
     notices: tuple[str, ...] = ()
@@ -104,6 +103,7 @@ def _open(
         from bifrost_tui.store.migrate import upgrade
 
         notices = upgrade(database, revision, chain, access, clock, keyring=keyring)
+    database.revision = REVISION
     context = StoreContext(database, keyring, root.keys(), chain, clock, ids)
     if keyring.newest.key_id not in {verifier.key_id for verifier in verifiers}:
         _add_verifier(context, access, root)
@@ -158,7 +158,8 @@ def read_revision(connection: Connection, database: Database) -> str:
     return revision
 
 
-def _verifiers(connection: Connection) -> list[Sealed]:
+def key_verifiers(connection: Connection) -> list[Sealed]:
+    """Return what each master key opens a database with, the newest key's first."""
     rows = connection.execute(
         select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
     )
@@ -289,30 +290,5 @@ def _create(
         )
 
     database.write_rows(work)
+    database.revision = REVISION
     return Repository(StoreContext(database, keyring, root.keys(), chain, clock, ids))
-
-
-def keys_in_use(repository: Repository, access: Access) -> dict[str, int]:
-    """Return how many secrets each master key wrote, by key id; keys in use by none included.
-
-    Raises:
-        AccessDeniedError: that takes an owner or an admin of all organizations.
-
-    """
-    return count_keys(repository._context, access)
-
-
-def count_keys(context: StoreContext, access: Access) -> dict[str, int]:
-    """Return the same, of what a repository works with."""
-
-    def work(connection: Connection) -> dict[str, int]:
-        require_all(connection, access, "see which master keys are in use")
-        known = dict.fromkeys(connection.scalars(select(key_check.c.key_id)), 0)
-        counted = connection.execute(
-            select(config.c.key_id, func.count())
-            .where(config.c.key_id.is_not(None))
-            .group_by(config.c.key_id)
-        )
-        return known | {row[0]: row[1] for row in counted}
-
-    return context.guard(access, Event("key.status"), lambda: context.database.read(work))

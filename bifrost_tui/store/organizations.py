@@ -354,24 +354,36 @@ def count_change(
     )
 
 
-def recount(connection: Connection) -> list[str]:
-    """Return the scopes whose kept counts differ from their configs; for checks."""
+def counted(connection: Connection) -> dict[str, tuple[int, int, int]]:
+    """Count configs, secrets and those that need a value, by scope; of none, there is no entry."""
     from sqlalchemy import case, func
 
     is_secret = config.c.type == ConfigType.SECRET.value
-    counted = {
-        row.scope_id: (row.configs, row.secrets, row.empty)
-        for row in connection.execute(
-            select(
-                config.c.scope_id,
-                func.count().label("configs"),
-                func.sum(case((is_secret, 1), else_=0)).label("secrets"),
-                func.sum(case((is_secret & config.c.secret.is_(None), 1), else_=0)).label("empty"),
-            ).group_by(config.c.scope_id)
-        )
-    }
-    return [
-        row.scope_id
-        for row in connection.execute(select(scope_summary))
-        if counted.get(row.scope_id, (0, 0, 0)) != (row.configs, row.secrets, row.needs_value)
-    ]
+    rows = connection.execute(
+        select(
+            config.c.scope_id,
+            func.count(),
+            func.sum(case((is_secret, 1), else_=0)),
+            func.sum(case((is_secret & config.c.secret.is_(None), 1), else_=0)),
+        ).group_by(config.c.scope_id)
+    )
+    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
+
+
+def kept_counts(connection: Connection) -> dict[str, tuple[int, int, int]]:
+    """Return what is kept of those counts."""
+    summary = scope_summary.c
+    rows = connection.execute(
+        select(summary.scope_id, summary.configs, summary.secrets, summary.needs_value)
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+def recount(connection: Connection) -> list[str]:
+    """Return the scopes whose kept counts differ from their configs, or are missing; for checks."""
+    found, kept = counted(connection), kept_counts(connection)
+    scopes = {GLOBAL, *connection.scalars(select(organization.c.id))}
+    return sorted(
+        [scope for scope in scopes if kept.get(scope) != found.get(scope, (0, 0, 0))]
+        + [scope for scope in kept if scope not in scopes]
+    )

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from sqlalchemy import Connection, Engine, QueuePool, RootTransaction, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import DATABASE_VARIABLE
 from bifrost_tui.store import engine as base
 from bifrost_tui.store.engine import POOL, Database
 from bifrost_tui.store.requests import Interrupt
+from bifrost_tui.store.revision import SCHEMA_NOW
+from bifrost_tui.store.schema import VERSION_TABLE
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,7 +40,14 @@ _TABLES = text(
 _ENCODING = text("SHOW server_encoding")
 _SCHEMA = text("SELECT current_schema()")
 
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# Before its snapshot is taken it waits for who changes the schema, and until its end nobody does:
+# a table that is rewritten meanwhile would look empty to it.
+_READ = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    " SET LOCAL lock_timeout = {milliseconds};"
+    " LOCK TABLE {table} IN ACCESS SHARE MODE"
+)
+_READ_ANY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # READ COMMITTED: what stands behind the lock is looked at when the lock is there, not before.
 _WRITE = (
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
@@ -72,7 +80,8 @@ class PostgresDatabase(Database):
 
     def __init__(self, address: str, url: str) -> None:
         self._address = address
-        self._driver = driver()
+        self.driver = driver()
+        """psycopg itself."""
         super().__init__(_engine(self.open), url)
 
     def open(self) -> psycopg.Connection[Any]:
@@ -82,11 +91,11 @@ class PostgresDatabase(Database):
             psycopg.Error: it cannot be opened; :meth:`told` says why in our words.
 
         """
-        given = self._driver.conninfo.conninfo_to_dict(self._address)
+        given = self.driver.conninfo.conninfo_to_dict(self._address)
         options = f"{given.pop('options', '')} -c timezone=UTC".strip()
         parameters: dict[str, Any] = {**_DEFAULTS, **given, "options": options}
         parameters["client_encoding"] = "utf8"
-        connection: psycopg.Connection[Any] = self._driver.connect(**parameters, autocommit=True)
+        connection: psycopg.Connection[Any] = self.driver.connect(**parameters, autocommit=True)
         return connection
 
     def holds_nothing(self, connection: Connection) -> bool:
@@ -118,7 +127,9 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        connection, transaction = self._begun(_READ)
+        # What is no database of ours yet, or none that is open, has no such table.
+        statement = _READ_ANY if self.revision is None else self._filled(_READ)
+        connection, transaction = self._begun(statement)
         with _ended(connection, transaction):
             yield connection
             # There is nothing to commit: what fails here has read everything.
@@ -127,8 +138,8 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        milliseconds = max(1, round(base.BUSY_SECONDS * 1000))
-        connection, transaction = self._begun(_WRITE.format(milliseconds=milliseconds, lock=LOCK))
+        with self._waits():
+            connection, transaction = self._begun(self._filled(_WRITE))
         with _ended(connection, transaction):
             yield connection
             lost = False
@@ -141,6 +152,15 @@ class PostgresDatabase(Database):
             if lost:
                 raise _LostError
 
+    @staticmethod
+    def _filled(statement: str) -> str:
+        milliseconds = max(1, round(base.BUSY_SECONDS * 1000))
+        return statement.format(milliseconds=milliseconds, lock=LOCK, table=VERSION_TABLE)
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Wait until nobody reads any more, before the schema is changed; readers wait then."""
+        connection.exec_driver_sql(f"LOCK TABLE {VERSION_TABLE} IN ACCESS EXCLUSIVE MODE")
+
     def _begun(self, statement: str) -> tuple[Connection, RootTransaction]:
         """Begin a transaction; on a connection that has gone meanwhile, once more on a new one."""
         for is_last in (False, True):
@@ -149,7 +169,13 @@ class PostgresDatabase(Database):
                 transaction = connection.begin()
                 made = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
                 # Several statements in one message, which a prepared statement cannot be.
-                made.execute(statement.encode(), prepare=False)
+                known = self.revision is not None
+                asked = f"{statement}; {SCHEMA_NOW}" if known else statement
+                cursor = made.execute(asked.encode(), prepare=False)
+                if known:
+                    while cursor.nextset():
+                        pass
+                    self._stop_in_other_schema(cursor.fetchall())
                 return connection, transaction
             except BaseException:
                 is_gone = _is_closed(connection)
@@ -176,11 +202,6 @@ class PostgresDatabase(Database):
                 f"The connection to the database ({self.shown}) was lost while the change was being"
                 " saved. It is not known whether it was: look before you do it again."
             )
-        if isinstance(error, PoolTimeoutError):
-            return errors.DatabaseBusyError(
-                f"All of this program's connections to the database ({self.shown}) are in use."
-                " Nothing was changed; try again."
-            )
         return super()._told(error)
 
     def _damaged(self) -> errors.DatabaseError:
@@ -190,13 +211,13 @@ class PostgresDatabase(Database):
         )
 
     def _explain_driver(self, error: BaseException) -> errors.DatabaseError | None:
-        return self.told(error) if isinstance(error, self._driver.Error) else None
+        return self.told(error) if isinstance(error, self.driver.Error) else None
 
     def told(self, error: Any) -> errors.DatabaseError:
         """Say in our words what the driver or the server said; theirs may quote a value."""
         if state := error.sqlstate:
             known = next((known for known in _TOLD if state.startswith(known.states)), _REFUSED)
-        elif isinstance(error, self._driver.OperationalError):
+        elif isinstance(error, self.driver.OperationalError):
             known = _of_connection(str(error))
         else:
             known, state = _REFUSED, type(error).__name__

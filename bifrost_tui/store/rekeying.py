@@ -24,20 +24,18 @@ from bifrost_tui.store import rekeying_rows as rows
 from bifrost_tui.store.access import EVERYWHERE, Role, role_in
 from bifrost_tui.store.audit import DONE, FAILED, Event
 from bifrost_tui.store.context import StoreContext
-from bifrost_tui.store.keys import KeyUse
-from bifrost_tui.store.opening import count_keys
+from bifrost_tui.store.key_uses import KeyUse, key_uses, secrets_under
 from bifrost_tui.store.places import SECRET_FIELD
+from bifrost_tui.store.rekeying_report import MOST_NAMED, RekeyFailure, RekeyReport
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import key_check
-from bifrost_tui.store.views import Scope
+
+__all__ = ["BATCH", "KeyUse", "MasterKeys", "RekeyFailure", "RekeyReport"]
 
 ACTION = "key.rotate"
 
 BATCH = 1000
 """As many secrets are put back in one transaction."""
-
-MOST_NAMED = 10_000
-"""As many secrets that could not be re-encrypted are named; all of them are counted."""
 
 _PASSES = 20
 """After so many walks, others write under the old key faster than this goes."""
@@ -47,43 +45,6 @@ Progress = Callable[[int, int], object]
 
 _DAMAGED = "its ciphertext is damaged, or belongs elsewhere"
 _KEYLESS = "it names no master key that it was written under"
-
-
-@dataclass(frozen=True, slots=True)
-class RekeyFailure:
-    """A secret that could not be re-encrypted; it was left as it is."""
-
-    scope: Scope
-    key: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class RekeyReport:
-    """What became of every secret that has a value."""
-
-    key_id: str
-    """The newest key."""
-    re_encrypted: int
-    already: int
-    """Secrets that are under the newest key without having been re-encrypted now."""
-    failed: tuple[RekeyFailure, ...]
-    """Those that could not be, by name: at most :data:`MOST_NAMED` of them."""
-    failures: int
-    """How many could not be."""
-    unused: tuple[str, ...]
-    """Keys that nothing is encrypted under any more: they can go."""
-    needed: tuple[str, ...]
-    """Old keys that secrets are still encrypted under."""
-    dry_run: bool = False
-    cancelled: bool = False
-    left: int = 0
-    """Secrets that were not come to, where it was cancelled."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything is under the newest key."""
-        return not self.failures and not self.needed and not self.cancelled
 
 
 @dataclass
@@ -126,19 +87,11 @@ class MasterKeys:
             AccessDeniedError: that takes an owner or an admin of all organizations.
 
         """
-        keyring = self._context.keyring
-        secrets = count_keys(self._context, access)
-        missing = sorted(set(secrets) - set(keyring.key_ids))
-        return tuple(
-            KeyUse(
-                key_id,
-                key_id in keyring.key_ids,
-                key_id == keyring.newest.key_id,
-                secrets.get(key_id, 0),
-                key_id in secrets,
-            )
-            for key_id in (*keyring.key_ids, *missing)
-        )
+        return key_uses(self._context, access)
+
+    def may_rotate(self, access: Access) -> bool:
+        """Tell whether the master key is the actor's to change."""
+        return self._context.database.read(lambda connection: not _refusal(connection, access))
 
     def rotate(
         self,
@@ -235,19 +188,11 @@ class _Rotation:
 
     def _allowed(self, connection: Connection) -> dict[str, int]:
         self._check(connection)
-        return rows.counts(connection)
+        return secrets_under(connection)
 
     def _check(self, connection: Connection) -> None:
-        access = self._access
-        if access.confined:
-            raise AccessDeniedError(
-                "The master key is changed by whoever runs the host, on the host."
-            )
-        if role_in(connection, access, EVERYWHERE) is not Role.OWNER:
-            raise AccessDeniedError(
-                f"{access.actor} may not change the master key: that takes an owner of all"
-                " organizations."
-            )
+        if refusal := _refusal(connection, self._access):
+            raise AccessDeniedError(refusal)
 
     def _walk(self, processes: int | None, each: Callable[[rows.Batch, list[Done]], int]) -> None:
         """Go through all that is not under the newest key, once."""
@@ -303,7 +248,7 @@ class _Rotation:
         return self._close(connection)
 
     def _count_old(self, connection: Connection) -> int:
-        found = rows.counts(connection)
+        found = secrets_under(connection)
         return sum(found.get(key_id, 0) for key_id in self._old)
 
     def _close(self, connection: Connection) -> RekeyReport:
@@ -341,7 +286,7 @@ class _Rotation:
         self, connection: Connection, *, dry: bool = False, cancelled: bool = False
     ) -> RekeyReport:
         cancelled = cancelled or (dry and self._stop.is_set())
-        sums, found = self._sums, rows.counts(connection)
+        sums, found = self._sums, secrets_under(connection)
         here = found.get(self._newest, 0)
         absent = {key_id for key_id in found if key_id not in (self._newest, *self._old)}
         unopened = dict(islice(sums.unopened.items(), MOST_NAMED))
@@ -405,6 +350,18 @@ class _Rotation:
         """Let what was overwritten leave the write-ahead log, if nobody else reads from it."""
         if self._sums.re_encrypted:
             rows.tidy(self._context.database)
+
+
+def _refusal(connection: Connection, access: Access) -> str:
+    """Say why the master key is not an actor's to change, if that is so."""
+    if access.confined:
+        return "The master key is changed by whoever runs the host, on the host."
+    if role_in(connection, access, EVERYWHERE) is not Role.OWNER:
+        return (
+            f"{access.actor} may not change the master key: that takes an owner of all"
+            " organizations."
+        )
+    return ""
 
 
 def _nobody(_done: int, _total: int) -> None:

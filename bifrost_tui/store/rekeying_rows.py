@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from bifrost_tui.crypto.rekeying import Done, Job, Rekeyer
@@ -219,16 +219,6 @@ def under(connection: Connection, key_ids: Collection[str], most: int) -> dict[s
     return {
         row.id: Unopened(row.scope_id, row.key, row.key_id) for row in connection.execute(query)
     }
-
-
-def counts(connection: Connection) -> dict[str, int]:
-    """Count secrets by the id of the master key that they are under."""
-    query = (
-        select(config.c.key_id, func.count())
-        .where(config.c.key_id.is_not(None))
-        .group_by(config.c.key_id)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def scopes_of(connection: Connection, ids: Collection[str]) -> Callable[[str], Scope]:

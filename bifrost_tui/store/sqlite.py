@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bifrost_tui import errors
 from bifrost_tui.store import engine as base
 from bifrost_tui.store.engine import POOL, Database
+from bifrost_tui.store.revision import SCHEMA_NOW
 
 _IMMEDIATE = "BEGIN IMMEDIATE"
 """Deferred, a transaction that reads and then writes can fail at once despite the timeout."""
@@ -49,29 +50,33 @@ class SqliteDatabase(Database):
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self.engine.connect() as connection, connection.begin():
-            _begin(connection, "BEGIN")
+            self._begin(connection, "BEGIN")
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self.engine.begin() as connection:
-            _begin(connection, _IMMEDIATE)
+            with self._waits():
+                self._begin(connection, _IMMEDIATE)
             yield connection
+
+    def _begin(self, connection: Connection, statement: str) -> None:
+        """Begin where the driver does not: SQLite's begins no transaction for a read.
+
+        Past SQLAlchemy: its way takes as long as a query, and listening for a beginning makes each
+        of its statements slower.
+        """
+        driver = cast("Any", connection.connection.dbapi_connection)
+        driver.execute(statement)
+        if self.revision is not None:
+            # For two microseconds: a newer program may have come since the last transaction.
+            self._stop_in_other_schema(driver.execute(SCHEMA_NOW).fetchall())
 
     def _damaged(self) -> errors.DatabaseError:
         return _explain_name("SQLITE_CORRUPT", self.shown)
 
     def _explain_driver(self, error: BaseException) -> errors.DatabaseError | None:
         return _explain(error, self.shown) if isinstance(error, sqlite3.Error) else None
-
-
-def _begin(connection: Connection, statement: str) -> None:
-    """Begin where the driver does not: SQLite's begins no transaction for a read.
-
-    Past SQLAlchemy: its way takes as long as a query, and listening for a beginning makes each
-    of its statements slower.
-    """
-    cast("Any", connection.connection.dbapi_connection).execute(statement)
 
 
 _TOLD = (
@@ -187,6 +192,7 @@ def _engine(path: Path) -> Engine:
         creator=partial(open_file, path),
         hide_parameters=True,
         poolclass=QueuePool,
+        pool_timeout=base.BUSY_SECONDS,
         **POOL,
     )
 

@@ -267,6 +267,17 @@ class BifrostApp(LiveApp[int]):
 
         self.push_screen(AskKey(), asked)
 
+    def show_master_keys(self, after: Callable[[], None] | None = None) -> None:
+        """Show the master keys in use; what is being rotated there goes on being shown."""
+        from bifrost_tui.tui.screens.master_keys import MasterKeysScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, MasterKeysScreen):
+                screen.pop_until_active()
+                return
+        shown = MasterKeysScreen(classes=self.size_classes())
+        self.push_screen(shown, (lambda _: after()) if after is not None else None)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer what the keys of the screen do, and the themes, by name."""
         offered: set[str] = set()
@@ -291,6 +302,12 @@ class BifrostApp(LiveApp[int]):
                 )
         if self.is_open:
             yield SystemCommand("One key in every organization", "asks for the key", self._ask_key)
+            if "master_keys" not in offered and not self.access.confined:
+                yield SystemCommand(
+                    "Master keys: which are in use, and rotating them",
+                    "for owners of all organizations",
+                    self.show_master_keys,
+                )
             yield SystemCommand(
                 "Set the passphrase of the lock",
                 "asked for where the screens are locked",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -11,6 +12,7 @@ from textual import events, on
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.timer import Timer
 
 from bifrost_tui.errors import BifrostError, DatabaseInterruptedError
 from bifrost_tui.tui.widgets.lines import Status
@@ -33,6 +35,11 @@ LOCK_KEY = Binding(
 """For dialogs too: keys of the app do not come through them."""
 
 
+WAITS_FOR = 1.0
+"""Seconds after which it is said that a change waits."""
+WAITING = "Waiting: another program is changing the database. Nothing is lost."
+
+
 class Answered(Message):
     """A question asked in the background has its answer; ``deliver`` hands it over."""
 
@@ -51,6 +58,8 @@ class DataScreen(Screen[ScreenResultType]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     _missed: Changes | None = None
+    _asked = 0
+    _waiting: Timer | None = None
 
     @property
     def bifrost(self) -> BifrostApp:
@@ -75,17 +84,50 @@ class DataScreen(Screen[ScreenResultType]):
         problem: Callable[[BifrostError], object] | None = None,
     ) -> None:
         """Ask in a thread; hand over the answer, or the error where it is one of ours."""
+        # A thread has a context of its own, which knows no app: a screen that closes meanwhile
+        # could not be asked for the repository any more.
+        context = copy_context()
 
         def work() -> None:
             try:
-                found = question()
+                found = context.run(question)
             except BifrostError as error:
                 failed = error
-                self.post_message(Answered(lambda: (problem or self.tell_problem)(failed)))
+                self._post_answer(lambda: (problem or self.tell_problem)(failed))
             else:
-                self.post_message(Answered(lambda: answer(found)))
+                self._post_answer(lambda: answer(found))
 
+        self._asked += 1
+        if self._waiting is None:
+            self._waiting = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
         self.run_worker(work, thread=True, group=f"ask-{id(self)}")
+
+    def _post_answer(self, answer: Callable[[], object]) -> None:
+        def deliver() -> None:
+            self._no_longer_waits()
+            answer()
+
+        self.post_message(Answered(deliver))
+
+    def _look_what_it_waits_for(self) -> None:
+        """Say so when a change waits for others, who may hold the database for a while."""
+        self._waiting = None
+        if not self._asked or not self.bifrost.is_open:
+            return
+        if self.repository.is_waiting(WAITS_FOR):
+            if self.query(Status):
+                self.say(WAITING, "warning")
+        else:
+            self._waiting = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
+
+    def _no_longer_waits(self) -> None:
+        self._asked -= 1
+        if not self._asked and self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+        for status in self.query(Status):
+            if status.said.plain.endswith(WAITING):
+                status.clear()
 
     @on(Answered)
     def _hand_over(self, message: Answered) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from bifrost_tui.display import visible
-from bifrost_tui.errors import AccessDeniedError, BifrostError, NotFoundError
+from bifrost_tui.display import ago, visible
+from bifrost_tui.errors import AccessDeniedError, BifrostError, ConflictError, NotFoundError
 from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.locking import LockingApp
+from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.wired_app import ReturnT
 
 if TYPE_CHECKING:
-    from bifrost_tui.store.live import Changes, SqliteWatch
+    from bifrost_tui.store.live import Changes, Watch
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.views import ConfigView
 
@@ -34,7 +36,7 @@ class LiveApp(LockingApp[ReturnT]):
     def __init__(self, *, live: bool, **options: Any) -> None:
         super().__init__(**options)
         self._live = live
-        self._live_watch: SqliteWatch | None = None
+        self._live_watch: Watch | None = None
         self._while_locked: Changes | None = None
 
     def prepare_watch(self, repository: Repository) -> None:
@@ -63,6 +65,15 @@ class LiveApp(LockingApp[ReturnT]):
         for screen in self.screen_stack:
             if isinstance(screen, DataScreen):
                 screen.tell_changes(message.changes)
+        if message.changes.migrated:
+            self._tell_why_not()
+
+    def _tell_why_not(self) -> None:
+        """Let the screen before the user say that nothing can be done any more, and why."""
+        screens = [screen for screen in self.screen_stack if isinstance(screen, DataScreen)]
+        shown = next((screen for screen in reversed(screens) if screen.query(Status)), None)
+        if shown is not None:
+            shown.ask(shown.repository.check, lambda _: None)
 
     def _catch_up(self) -> None:
         changes, self._while_locked = self._while_locked, None
@@ -81,7 +92,7 @@ class Freshness:
         self._screen = screen
         self._verb = verb
         self._busy = busy
-        self._told: tuple[str, int] | None = None
+        self._told: tuple[str, int, datetime] | None = None
 
     def check(self, view: ConfigView | None, changes: Changes) -> None:
         """Look whether a config still is what the form was opened with."""
@@ -90,21 +101,34 @@ class Freshness:
         screen = self._screen
 
         def found(now: ConfigView) -> None:
-            version = (now.id, now.version)
-            if now.version != view.version and version != self._told and not self._busy():
+            version = (now.id, now.version, now.updated_at)
+            if (
+                version != (view.id, view.version, view.updated_at)
+                and version != self._told
+                and not self._busy()
+            ):
                 self._told = version
+                when = ago(now.updated_at, screen.bifrost.clock())
+                did = f"renamed to {visible(now.key)}" if now.key != view.key else "changed"
                 by = visible(now.updated_by)
-                screen.say(f"changed by {by} just now: {self._verb} will ask", "warning")
+                screen.say(f"{did} by {by} {when}: {self._verb} will ask", "warning")
 
         def lost(error: BifrostError) -> None:
-            if isinstance(error, NotFoundError) and not self._busy():
-                screen.say(f"{view.key} was deleted just now: {self._verb} will say so", "warning")
+            if self._busy():
+                return
+            if words := deleted_words(view, error, screen.bifrost.clock()):
+                screen.say(f"{words}: {self._verb} will say so", "warning")
 
         screen.ask(
-            lambda: screen.repository.configs.get(screen.access, view.scope, view.id),
-            found,
-            problem=lost,
+            lambda: screen.repository.configs.current(screen.access, view), found, problem=lost
         )
+
+
+def deleted_words(view: ConfigView, error: BifrostError, now: datetime) -> str:
+    """Say who deleted a config and when, as far as it is known; empty where it is still there."""
+    if isinstance(error, ConflictError) and error.at is not None:
+        return f"{visible(view.key)} was deleted by {visible(error.by)} {ago(error.at, now)}"
+    return f"{visible(view.key)} was deleted just now" if isinstance(error, NotFoundError) else ""
 
 
 def is_shut_out(error: BifrostError) -> bool:

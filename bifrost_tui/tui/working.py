@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,28 +22,53 @@ class StoppedError(BifrostError):
     """The user has stopped what was being done."""
 
 
-class Progress:
-    """How far some work is: its thread calls this, and is ended by it once that is asked for."""
+class Steps:
+    """How far some work is: its thread calls this, which has a bar drawn where it moves."""
 
-    def __init__(self, screen: WorkingScreen[Any]) -> None:
+    def __init__(self, screen: DataScreen[Any], show: Callable[[int, int], object]) -> None:
         self._screen = screen
+        self._show = show
         self._shown = -1
-        self.stopped = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how many of how many are behind."""
+        step = _STEPS * done // max(total, 1)
+        if step != self._shown:
+            self._shown = step
+            self._screen.post_message(Answered(lambda: self._show(done, total)))
+
+
+class Progress(Steps):
+    """Steps that end the work once that is asked for.
+
+    Work that saves as it goes is not ended in the middle of something: it looks at ``stop``.
+    """
+
+    def __init__(self, screen: WorkingScreen[Any], *, saves: bool = False) -> None:
+        super().__init__(screen, lambda done, total: screen.show_progress(self, done, total))
+        self._saves = saves
+        self.stop = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it shall not go on."""
+        return self.stop.is_set()
+
+    @property
+    def stopping(self) -> str:
+        """What is done between being asked to stop and the end."""
+        return "Stopping after the batch at hand …" if self._saves else "Stopping …"
 
     def __call__(self, done: int, total: int) -> None:
         """Take how many of how many are behind.
 
         Raises:
-            StoppedError: it shall not go on.
+            StoppedError: it shall not go on, and saves nothing before its end.
 
         """
-        if self.stopped:
+        if self.stopped and not self._saves:
             raise StoppedError("It was stopped.")
-        step = _STEPS * done // max(total, 1)
-        if step != self._shown:
-            self._shown = step
-            screen = self._screen
-            screen.post_message(Answered(lambda: screen.show_progress(self, done, total)))
+        super().__call__(done, total)
 
 
 class WorkingScreen(DataScreen[ScreenResultType]):
@@ -61,9 +87,14 @@ class WorkingScreen(DataScreen[ScreenResultType]):
         question: Callable[[Progress], T],
         answer: Callable[[T], object],
         problem: Callable[[BifrostError], object],
+        *,
+        saves: bool = False,
     ) -> None:
-        """Do something that takes a while; hand over what comes of it."""
-        progress = self._progress = Progress(self)
+        """Do something that takes a while; hand over what comes of it.
+
+        ``saves`` says that what is done before it is stopped stays done.
+        """
+        progress = self._progress = Progress(self, saves=saves)
         self.query_one(WorkLine).begin(words)
         self.refresh_bindings()
         self.ask(
@@ -87,8 +118,8 @@ class WorkingScreen(DataScreen[ScreenResultType]):
         """Ask what is being done to stop; tell whether there is anything."""
         if self._progress is None:
             return False
-        self._progress.stopped = True
-        self.query_one(WorkLine).begin("Stopping …")
+        self._progress.stop.set()
+        self.query_one(WorkLine).begin(self._progress.stopping)
         return True
 
     def key_words(self, action: str, words: str) -> str:
@@ -98,4 +129,4 @@ class WorkingScreen(DataScreen[ScreenResultType]):
     def on_unmount(self) -> None:
         """Let nothing go on that nobody waits for."""
         if self._progress is not None:
-            self._progress.stopped = True
+            self._progress.stop.set()

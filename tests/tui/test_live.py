@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from textual._context import NoActiveAppError
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -23,6 +27,7 @@ from bifrost_tui.tui.live import DataChanged
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.widgets.paged_table import PagedTable
 from bifrost_tui.tui.widgets.secret_field import SecretField
+from tests.next_program import NextProgram
 from tests.support import ALICE, BOB, START, counted_ids, plain
 from tests.tui.screens_support import (
     TYPED,
@@ -310,7 +315,7 @@ async def test_what_is_deleted_meanwhile_is_said(
         await press(pilot, opens)
         theirs.configs.delete(BOB, theirs_now(theirs, ACME, "sendgrid_key"))
         await noticed(pilot)
-        assert "sendgrid_key was deleted just now" in screen_text(app)
+        assert "sendgrid_key was deleted by bob just now" in screen_text(app)
 
 
 async def test_details_show_the_config_as_it_is_now(
@@ -372,3 +377,66 @@ async def test_own_changes_say_nothing(world: World, noticed: Play) -> None:
         await noticed(pilot)
         assert screen_text(app).splitlines()[-2] == said
         assert "changed by" not in screen_text(app)
+
+
+async def test_a_newer_program_that_has_come_is_told_and_what_was_typed_stays(
+    world: World, noticed: Play, home: Path, tmp_path: Path
+) -> None:
+    """Nobody has to press a key for it; what is pressed then harms nothing."""
+    following = NextProgram(tmp_path / "next")
+    app = app_in(world)
+    words = "A newer Bifrost TUI has the database now: start that one."
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await go_to(pilot, "stripe_api_key")
+        await press(pilot, "r")
+        await paste(pilot, TYPED)
+        following.run(world.settings, home, "orgs", "list")
+        migrated = world.sql("SELECT * FROM config ORDER BY id")
+        await noticed(pilot)
+        assert words in screen_text(app)
+        assert isinstance(app.focused, SecretField)
+        await press(pilot, "enter")
+        assert f"Not saved. {words}" in screen_text(app)
+        assert not app.screen.query_one(SecretField).is_empty
+        assert_no_plaintext(app)
+        await press(pilot, "escape", "escape", "R")
+        assert words in screen_text(app)
+        await press(pilot, "escape")
+        assert world.sql("SELECT * FROM config ORDER BY id") == migrated
+
+
+async def test_a_newer_program_that_came_while_locked_is_told_when_it_opens(
+    world: World, noticed: Play, home: Path, tmp_path: Path
+) -> None:
+    following = NextProgram(tmp_path / "next")
+    app = app_in(world)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "ctrl+l")
+        following.run(world.settings, home, "orgs", "list")
+        await noticed(pilot)
+        assert "A newer Bifrost TUI" not in screen_text(app)
+        await press(pilot, "enter")
+        assert "A newer Bifrost TUI has the database now" in screen_text(app)
+
+
+async def test_a_question_outlives_its_screen(world: World) -> None:
+    app = app_in(world)
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        screen, closed, found = configurations(pilot), Event(), Future[Repository]()
+
+        def question() -> None:
+            closed.wait()
+            try:
+                found.set_result(screen.repository)
+            except NoActiveAppError as error:
+                found.set_exception(error)
+
+        screen.ask(question, lambda _: None)
+        await app.pop_screen()
+        assert not screen.is_attached
+        closed.set()
+        assert await asyncio.wrap_future(found) is world.repository
+        await settled(pilot)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,10 +39,12 @@ from bifrost_tui.store.audit_filters import (
     parse_when,
 )
 from bifrost_tui.store.audit_lists import NO_MOMENT, parse_head
-from bifrost_tui.store.checks import miscounted, missettled
+from bifrost_tui.store.derived import Kept, differing, put_right
+from bifrost_tui.store.engine_checks import mend_engine
 from bifrost_tui.store.keys import key_uses
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, Interrupt
+from bifrost_tui.store.troubles import Mend
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport, Head, Scope
 from tests.support import (
     ALICE,
@@ -255,7 +258,7 @@ def test_who_may_see_no_log_is_refused_and_that_is_told(
 ) -> None:
     wanted = AuditFilter(scopes={"none": None, "acme": (acme,), "global": (GLOBAL_SCOPE,)}[scopes])
     log, before = repository.log, len(events(repository))
-    for ask in (
+    asked: list[Callable[[], object]] = [
         lambda: log.page(access, wanted),
         lambda: log.count(access, wanted),
         lambda: log.export(access, wanted),
@@ -265,9 +268,11 @@ def test_who_may_see_no_log_is_refused_and_that_is_told(
         lambda: log.verify(access),
         lambda: log.head(access),
         lambda: key_uses(repository, access),
-        lambda: miscounted(repository, access),
-        lambda: missettled(repository, access),
-    ):
+        *(partial(differing, repository, access, kept) for kept in Kept),
+        *(partial(put_right, repository, access, kept) for kept in Kept),
+        *(partial(mend_engine, repository, access, what) for what in Mend),
+    ]
+    for ask in asked:
         with pytest.raises((AccessDeniedError, OrganizationNotFoundError)):
             ask()
         before += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -13,8 +13,9 @@ from bifrost_tui.settings import load_settings
 from bifrost_tui.store import migrate
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
-from tests.support import ALICE, KEY, NEW_KEY, by_hand, events, plain, planted, secret
-from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
+from tests.support import ALICE, KEY, NEW_KEY, by_hand, events, planted, secret
+from tests.unit.cli_support import Cli, database_file, days_ago, opened
+from tests.unit.doctor_support import found, make_well
 
 NAMES = ("Globex", "Initech")
 
@@ -28,29 +29,7 @@ class Usage(NamedTuple):
 @pytest.fixture
 def well(home: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """A user with a key file and a database with a secret in it, and nothing wrong."""
-    act_as(monkeypatch, "alice")
-    for name in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONSTARTUP", "PYTHONTRACEMALLOC"):
-        monkeypatch.delenv(name, raising=False)
-    cli = Cli(home, [planted()[0]])
-    cli("setup", "--make-key")
-    with opened() as repository:
-        scope = repository.organizations.add(ALICE, "Acme")
-        repository.configs.add(ALICE, scope, secret("KEY", planted()[0]))
-        repository.configs.add(ALICE, scope, plain("PLAIN"))
-    return cli
-
-
-def found(cli: Cli, *, start: Start | None = None) -> dict[str, Any]:
-    """Return the findings by their check; each check has found one thing here."""
-    findings = cli("doctor", "--json", code=3, start=start).json
-    for finding in findings:
-        assert set(finding) == {"level", "check", "what", "do"}
-        assert finding["level"] in ("error", "warning")
-        assert finding["what"].endswith(".")
-        assert finding["do"]
-    checks = {finding["check"]: finding for finding in findings}
-    assert len(checks) == len(findings)
-    return checks
+    return make_well(home, monkeypatch)
 
 
 def test_nothing_is_found_where_all_is_well(well: Cli) -> None:
@@ -69,7 +48,7 @@ def test_a_file_that_others_can_read(well: Cli, suffix: str) -> None:
     file.chmod(0o640)
     checks = found(well)
     assert checks["file"]["level"] == "error"
-    assert checks["file"]["do"] == f"Run: chmod 600 {file}"
+    assert checks["file"]["do"] == f"bifrost-tui doctor --fix mends this. By hand: chmod 600 {file}"
     file.chmod(0o600)
     well("doctor")
 
@@ -150,7 +129,7 @@ def test_counts_and_chain(well: Cli) -> None:
 def test_an_older_schema_is_told_and_not_migrated(
     well: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
+    by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0001'")
     migrations = []
 
     def upgrade(*given: object) -> tuple[str, ...]:
@@ -160,7 +139,7 @@ def test_an_older_schema_is_told_and_not_migrated(
     monkeypatch.setattr(migrate, "upgrade", upgrade)
     assert found(well)["schema"]["level"] == "warning"
     assert migrations == []
-    assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0000",)]
+    assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0001",)]
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '9999'")
     assert "newer Bifrost TUI" in found(well)["database"]["what"]
 

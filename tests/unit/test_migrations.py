@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,7 @@ from bifrost_tui.store.schema import REVISION, VERSION_TABLE, metadata
 from bifrost_tui.store.sqlite import copy_database
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport
+from tests.next_program import NEXT, next_scripts
 from tests.support import (
     ALICE,
     BOB,
@@ -49,19 +52,6 @@ from tests.support import (
 
 PLANTED = planted()[0]
 
-NEXT = """
-    from alembic import op
-    import sqlalchemy as sa
-
-    revision = "0004"
-    down_revision = "0003"
-
-    def upgrade():
-        op.add_column("config", sa.Column("colour", sa.String(9), server_default="red"))
-        op.create_table("extra", sa.Column("id", sa.Integer, primary_key=True))
-        op.execute("INSERT INTO extra VALUES (7)")
-"""
-
 
 def directory(scripts: Path = SCRIPTS) -> ScriptDirectory:
     config = Config()
@@ -73,10 +63,7 @@ def directory(scripts: Path = SCRIPTS) -> ScriptDirectory:
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
     """The shipped migrations and one more."""
-    folder = tmp_path / "100% migrations"
-    shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0004_next.py").write_text(dedent(NEXT))
-    return folder
+    return next_scripts(tmp_path / "100% migrations")
 
 
 @pytest.fixture
@@ -258,17 +245,52 @@ def test_an_upgrade_that_cannot_be_told_does_not_happen(
 
 
 def test_without_a_copy_there_is_no_upgrade(
-    old: Repository, settings: Settings, scripts: Path, clock: HandClock
+    old: Repository,
+    settings: Settings,
+    scripts: Path,
+    clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = database_path(settings)
     before = dump(path)
-    taken = path.with_name("bifrost.db.schema-0003.20260301-093000.bak")
-    taken.write_text("of yesterday")
-    with pytest.raises(DatabaseError, match="exists already") as raised:
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Not permitted")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(DatabaseError, match="could not be kept: Not permitted") as raised:
         brought_up(old, scripts, clock)
-    assert str(taken) in str(raised.value)
+    assert str(path) in str(raised.value)
     assert dump(path) == before
-    assert taken.read_text() == "of yesterday"
+    assert {child.name for child in path.parent.iterdir()} <= {
+        path.name + end for end in ("", "-wal", "-shm")
+    }
+
+
+def test_a_copy_is_not_written_over_and_what_is_left_of_one_goes(
+    old: Repository, settings: Settings, scripts: Path, clock: HandClock
+) -> None:
+    """Processes that were ended in the same second, and one that is at work."""
+    path = database_path(settings)
+    before = dump(path)
+    for end in (".bak", "-2.bak"):
+        path.with_name(f"bifrost.db.schema-0003.20260301-093000{end}").write_text("of another")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        parts = [
+            f"bifrost.db.schema-0003.x.{pid}.part"
+            for pid in (os.getpid(), gone.pid, other.pid, "x")
+        ]
+        for name in parts:
+            path.with_name(name).write_text("half of a copy")
+        told = brought_up(old, scripts, clock)
+        other.communicate()
+    kept = path.with_name("bifrost.db.schema-0003.20260301-093000-3.bak")
+    assert told[1] == f"A copy of the database as it was is kept as {kept}."
+    assert dump(kept) == before
+    assert {copy.read_text() for copy in backups(path) if copy != kept} == {"of another"}
+    assert [child.name for child in sorted(path.parent.glob("*.part"))] == sorted(parts[2:])
 
 
 def test_a_copy_that_does_not_fit_is_taken_away(

@@ -27,11 +27,10 @@ from bifrost_tui.store.filters import ConfigFilter
 from bifrost_tui.store.opening import (
     MISSING_KEY,
     create_repository,
-    keys_in_use,
     open_repository,
 )
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.requests import ConfigList
+from bifrost_tui.store.requests import Access, ConfigList
 from bifrost_tui.store.schema import REVISION
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport, Scope, State
 from tests.support import (
@@ -62,6 +61,11 @@ PLANTED = planted()[0]
 
 def key_id(key: str) -> str:
     return MasterKey(key.encode()).key_id
+
+
+def keys_in_use(repository: Repository, access: Access) -> dict[str, int]:
+    uses = repository.master_keys.uses(access)
+    return {use.key_id: use.secrets for use in uses if use.opens or use.secrets}
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from bifrost_tui.display import age, shorten, visible
+from bifrost_tui.display import ago, shorten, visible
 from bifrost_tui.errors import BifrostError, ConflictError, NotFoundError
 from bifrost_tui.store.values import preview
 from bifrost_tui.store.views import ConfigView
@@ -53,15 +53,14 @@ class ConflictScreen(DataModal[Decision | None]):
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""
         error = self._error
-        ago = age(error.at, self.bifrost.clock()) if error.at else ""
-        when = f" {ago} ago" if ago and ago != "now" else " just now"
+        when = ago(error.at, self.bifrost.clock()) if error.at else "just now"
         did = "deleted" if error.deleted else "changed"
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content("Another change came between")
             yield Static(
                 Content(
                     f"{visible(self._mine.key)} in {visible(self._mine.scope.name)} was {did} by"
-                    f" {visible(error.by)}{when}, after you opened it. Nothing of yours is saved"
+                    f" {visible(error.by)} {when}, after you opened it. Nothing of yours is saved"
                     " yet, and nothing is lost."
                 )
             )
@@ -83,14 +82,19 @@ class ConflictScreen(DataModal[Decision | None]):
             return
         mine = self._mine
         self.ask(
-            lambda: self.repository.configs.get(self.access, mine.scope, mine.id),
+            lambda: self.repository.configs.current(self.access, mine),
             self._show,
             problem=self._failed,
         )
 
     def _failed(self, error: BifrostError) -> None:
-        gone = isinstance(error, NotFoundError)
-        self.say("It is deleted now." if gone else error.message, "error")
+        words = error.message
+        if isinstance(error, NotFoundError):
+            words = "It is deleted now."
+        elif isinstance(error, ConflictError) and error.at is not None:
+            when = ago(error.at, self.bifrost.clock())
+            words = f"It is deleted now: by {visible(error.by)} {when}."
+        self.say(words, "error")
 
     def _show(self, theirs: ConfigView) -> None:
         self._theirs = theirs

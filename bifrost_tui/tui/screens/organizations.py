@@ -36,7 +36,12 @@ _COLUMNS = (
 )
 
 
-_KEYS = frozenset(["rename", "archive", "add", "archived", "queue", "members", "log", "transfer"])
+_KEYS = frozenset(
+    [
+        *("rename", "archive", "add", "archived", "queue", "members", "log", "transfer"),
+        "master_keys",
+    ]
+)
 """What there may be a reason against."""
 
 
@@ -79,6 +84,13 @@ class OrganizationsScreen(DataScreen[None]):
         Binding("l", "log", "audit", id="screen.log", tooltip="Look at the audit log"),
         TRANSFER_KEY,
         Binding(
+            "M",
+            "master_keys",
+            "master keys",
+            id="organizations.keys",
+            tooltip="Show the master keys in use; re-encrypt under the newest",
+        ),
+        Binding(
             "Z",
             "archived",
             "archived",
@@ -101,6 +113,7 @@ class OrganizationsScreen(DataScreen[None]):
         self._all: tuple[OrganizationView, ...] = ()
         self._archived = False
         self._loaded = False
+        self._manages_all = False
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -182,6 +195,8 @@ class OrganizationsScreen(DataScreen[None]):
     def _show(self, found: tuple[OrganizationView, ...], name: str | None = None) -> None:
         self._loaded = True
         self._all = found
+        if not self._archived:
+            self._manages_all = any(view.scope.is_global and view.managed for view in found)
         current = self.table.current
         self._narrow(name or (current.scope.name if current else None))
 
@@ -244,6 +259,11 @@ class OrganizationsScreen(DataScreen[None]):
             return "" if managed else "The audit log is for owners and admins."
         if action == "transfer":
             return why_no_transfer(self.bifrost, managed=managed)
+        if action == "master_keys":
+            if self.access.confined:
+                return "Master keys are for those who have the host: not over this connection."
+            managed = self._manages_all
+            return "" if managed else "Master keys are for owners and admins of all organizations."
         view: OrganizationView | None = self.table.current
         if action in ("add", "archived"):
             return ""
@@ -280,6 +300,10 @@ class OrganizationsScreen(DataScreen[None]):
         view: OrganizationView | None = self.table.current
         at_hand = view.scope if view is not None and view.managed else None
         open_transfer(self, at_hand, self.reload)
+
+    def action_master_keys(self) -> None:
+        """Show the master keys in use."""
+        self.bifrost.show_master_keys(self.reload)
 
     def action_filter(self) -> None:
         """Filter the list."""

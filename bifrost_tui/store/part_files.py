@@ -1,0 +1,127 @@
+"""SQLite files on their way: hidden and for their owner alone, until they are whole.
+
+SQLite needs a name to write to. What a killed process leaves of such a file is found by its name
+and by nobody holding it any more, and the next one in that folder removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+from bifrost_tui.display import visible
+from bifrost_tui.whole_file import ExportError
+
+_PATTERN = ".bifrost-*.part"
+_BESIDE = ("-journal", "-wal", "-shm", "")
+"""What SQLite has beside a file; the file itself goes last, for it is found by its name."""
+
+
+@contextmanager
+def part_file(folder: Path) -> Iterator[Path]:
+    """Make an empty file in a folder, which is removed in the end unless it has got a name.
+
+    Raises:
+        ExportError: none can be made there.
+
+    """
+    path, handle = _made(folder)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        os.close(handle)
+
+
+def _made(folder: Path) -> tuple[Path, int]:
+    why = ""
+    try:
+        while True:
+            path = folder / f".bifrost-{token_hex(8)}.part"
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.fchmod(handle, 0o600)
+                # Another process looks for files that nobody holds, and may have come first.
+                if _held(handle) and path.exists():
+                    return path, handle
+            except BaseException:
+                os.close(handle)
+                path.unlink(missing_ok=True)
+                raise
+            os.close(handle)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    raise ExportError(f"No file can be made in {visible(str(folder))}: {why}.")
+
+
+def _held(handle: int) -> bool:
+    """Take a file for this process, if nobody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    for end in _BESIDE:
+        with suppress(OSError):
+            path.with_name(path.name + end).unlink()
+
+
+def abandoned_parts(folder: Path) -> list[Path]:
+    """Return the files that processes left here which were killed."""
+    try:
+        found = sorted(folder.glob(_PATTERN))
+    except OSError:
+        return []
+    return [path for path in found if _is_abandoned(path)]
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        state = os.fstat(handle)
+        ours = stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid()
+        return ours and _held(handle)
+    except OSError:
+        # A file system without such locks: nobody knows.
+        return False
+    finally:
+        os.close(handle)
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Remove the files that processes left here which were killed; return which these were."""
+    found = abandoned_parts(folder)
+    for path in found:
+        _remove(path)
+    return found
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file is on the disk.
+
+    Raises:
+        ExportError: it does not get there.
+
+    """
+    why = ""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    if why:
+        raise ExportError(f"The file could not be written: {why}.")
