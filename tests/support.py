@@ -196,12 +196,17 @@ def _by_hand_there(
             )
         elif dropped := re.fullmatch(r"DROP TRIGGER (\w+)", statement):
             statement = f"DROP FUNCTION {dropped[1]} CASCADE"
-        if not values:
-            cursor = connection.execute(statement.encode(), prepare=False)
-            return cursor.fetchall() if cursor.description else []
-        written = statement.replace("%", "%%").replace("?", "%s")
-        cursor = connection.execute(written.encode(), values, prepare=False)
-        return cursor.fetchall() if cursor.description else []
+        if values:
+            statement = statement.replace("%", "%%").replace("?", "%s")
+        cursor = connection.execute(statement.encode(), values or None, prepare=False)
+        if not cursor.description:
+            return []
+        return [tuple(_as_text(value) for value in row) for row in cursor.fetchall()]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a moment as SQLite keeps it, and anything else as it is."""
+    return f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
 
 
 def opened(repository: Repository, view: ConfigView) -> bytes | None:
