@@ -9,7 +9,8 @@ from typing import Any
 
 import hypothesis
 import pytest
-from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy import Connection, Dialect, event
+from sqlalchemy.engine import Engine as AnyEngine
 from sqlalchemy.util import LRUCache
 
 from bifrost_tui.settings import Settings
@@ -63,7 +64,7 @@ def _of_kind(key: tuple[Dialect, *tuple[Any, ...]]) -> tuple[Any, ...]:
 _COMPILED = _Compiled(5000)
 
 
-@event.listens_for(Engine, "engine_connect")
+@event.listens_for(AnyEngine, "engine_connect")
 def _share_compiled(connection: Connection) -> None:
     connection.execution_options(compiled_cache=_COMPILED)
 
