@@ -139,6 +139,7 @@ def _writable(path: Path) -> Iterator[Finding]:
     except OSError:
         return
     closed = [part for part in (file, file.parent) if not os.access(part, os.W_OK)]
+    logs = [file.with_name(file.name + end) for end in ("-wal", "-shm")]
     if fixed:
         yield Finding(
             "error",
@@ -153,6 +154,16 @@ def _writable(path: Path) -> Iterator[Finding]:
             f"{closed[0]} cannot be written by {_me()}: nothing can be changed.",
             f"Run as its owner: chmod u+w {closed[0]}",
         )
+    else:
+        # What SQLite makes beside a file that is read-only is so too, and stays so.
+        for log in (log for log in logs if log.exists() and not os.access(log, os.W_OK)):
+            yield Finding(
+                "error",
+                "file",
+                f"{log} cannot be written by {_me()}: nothing can be changed.",
+                f"Run as its owner: chmod 600 {log}",
+                partial(set_mode, log, 0o600),
+            )
     kind = _file_system(file.parent)
     if _NETWORK.fullmatch(kind):
         yield Finding(

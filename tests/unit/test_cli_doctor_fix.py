@@ -362,6 +362,7 @@ def test_a_large_log_is_moved_into_the_file(well: Cli, monkeypatch: pytest.Monke
         monkeypatch.setattr("bifrost_tui.store.engine.BUSY_SECONDS", 0.05)
         (finding,) = well("doctor", "--fix", "--json", code=3).json
         assert "Another program is reading the database" in finding["do"]
+        assert [each[3] for each in events(database_file())[-2:]] == ["done", "failed"]
         other.execute("COMMIT")
         assert fixed(well) == [("engine", True)]
         assert log.stat().st_size == 0
@@ -535,3 +536,16 @@ def test_nothing_can_be_written(well: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert "cannot be written by" in found(well)["file"]["what"]
     assert fixed(well, code=3) == [("file", False)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the rights of a file do not bind root")
+def test_a_read_only_file_is_told_and_left(well: Cli) -> None:
+    by_hand(database_file(), DAMAGES["counts"])
+    database_file().chmod(0o400)
+    findings = well("doctor", "--fix", "--json", code=3).json
+    assert "cannot be written by" in findings[0]["what"]
+    assert not any(each["fixed"] for each in findings)
+    assert mode(database_file()) == 0o400
+    database_file().chmod(0o600)
+    # SQLite's own files beside it had its mode.
+    assert fixed(well) == [("file", True)] * 2 + [("counts", True)]

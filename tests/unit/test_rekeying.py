@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bifrost_tui.crypto.master_key import MasterKey
+from bifrost_tui.crypto.rekeying_worker import Worker, WorkerLostError
 from bifrost_tui.errors import (
     AccessDeniedError,
     DatabaseBusyError,
@@ -21,6 +22,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.store import rekeying, rekeying_rows
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.bulk import BulkConfig, write_configs
+from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.rekeying import RekeyFailure
 from bifrost_tui.store.repository import Repository
@@ -218,7 +220,7 @@ def test_what_does_not_open_is_left_as_it_is_and_named(place: Place, acme: Scope
         assert events(repository)[-1] == ("key.rotate", None, None, "failed")
     with place.opened(NEW_KEY, KEY, OTHER_KEY) as repository:
         view = next(view for view in listed(repository, ALICE, acme) if view.key == "S1")
-        repository.configs.rotate(ALICE, view, secret("S1", "a-new-value-of-it").secret)
+        repository.configs.rotate(ALICE, view, EnteredSecret("a-new-value-of-it"))
         report = repository.master_keys.rotate(ALICE)
         assert (report.re_encrypted, report.already) == (2, 9)
         assert set(report.unused) == {OLD, OTHER}
@@ -297,7 +299,7 @@ def test_what_others_change_between_reading_and_writing_is_theirs(
 
         def act() -> None:
             views = {view.key: view for view in listed(theirs, BOB, acme)}
-            theirs.configs.rotate(BOB, views["S0"], secret("S0", "zQ7-a-value-of-meanwhile").secret)
+            theirs.configs.rotate(BOB, views["S0"], EnteredSecret("zQ7-a-value-of-meanwhile"))
             theirs.configs.delete(BOB, views["S1"])
             theirs.configs.edit(BOB, views["S2"], secret("S2", description="now hidden"))
             theirs.configs.add(BOB, acme, secret("A_NEW_ONE", "zQ7-added-meanwhile"))
@@ -349,7 +351,7 @@ def test_who_only_has_the_old_key_cannot_write_once_it_is_let_go(place: Place, a
                 configs, value = program.configs, secret("X", "zQ7-a-value-that-is-refused")
                 for work in (
                     lambda: configs.add(ALICE, acme, value),  # noqa: B023
-                    lambda: configs.rotate(ALICE, views["S0"], value.secret),  # noqa: B023
+                    lambda: configs.rotate(ALICE, views["S0"], EnteredSecret("zQ7-refused")),  # noqa: B023
                     lambda: write_configs(program, ALICE, acme, [BulkConfig(value)]),  # noqa: B023
                     lambda: program.master_keys.rotate(ALICE),  # noqa: B023
                 ):
@@ -377,7 +379,7 @@ def test_it_ends_after_the_batch_at_hand_and_goes_on(place: Place, acme: Scope) 
     with place.opened(NEW_KEY, KEY) as repository:
         stop = threading.Event()
         report = repository.master_keys.rotate(
-            ALICE, batch=2, stop=stop, progress=lambda done, _: done >= 4 and stop.set()
+            ALICE, batch=2, stop=stop, progress=lambda done, _: stop.set() if done >= 4 else None
         )
         assert report.cancelled
         assert not report.ok
@@ -465,12 +467,12 @@ def test_other_processes_do_the_same(place: Place, acme: Scope, number: int) -> 
 def test_when_the_others_are_lost_it_goes_on_alone(
     place: Place, acme: Scope, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[rekeying_rows.Worker] = []
+    made: list[Worker] = []
 
-    class Lossy(rekeying_rows.Worker):
+    class Lossy(Worker):
         def __init__(self, rekeyer: Any) -> None:
             if lost == "start" and made:
-                raise rekeying_rows.WorkerLostError
+                raise WorkerLostError
             super().__init__(rekeyer)
             made.append(self)
             self.given = 0
@@ -478,7 +480,7 @@ def test_when_the_others_are_lost_it_goes_on_alone(
         def give(self, jobs: Any) -> None:
             self.given += 1
             if lost == "give" and self.given == len(made):
-                raise rekeying_rows.WorkerLostError
+                raise WorkerLostError
             super().give(jobs)
 
         def take(self) -> Any:
