@@ -48,7 +48,10 @@ class LiveApp(LockingApp[ReturnT]):
         """Begin to follow what others change."""
         self.prepare_watch(repository)
         if self._live_watch is not None:
-            self._live_watch.start(self._tell)
+            self._live_watch.start(self._tell, self.tell_reached)
+
+    def tell_reached(self, is_reached: bool) -> None:
+        """Take that the server was lost, or is reached again; called in the watch's thread."""
 
     def _tell(self, changes: Changes) -> None:
         # From the thread of the watch; the app may be going just now.
