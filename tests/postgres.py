@@ -7,6 +7,7 @@ in a folder of its own, where everybody is let in, and on 127.0.0.1, where a pas
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import socket
@@ -29,7 +30,7 @@ NOBODY = "nobody"
 """Who runs the server where the tests are run by root, as whom it refuses to run."""
 OWNER = "postgres"
 
-_READY = "database system is ready to accept connections"
+_READY = ("ready to accept connections", "ready to accept read-only connections")
 _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -41,6 +42,14 @@ _SETTINGS = {
     "log_statement": "all",
     "jit": "off",
 }
+LASTING = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    # Else it takes seconds to begin with, after it was killed.
+    "recovery_init_sync_method": "syncfs",
+}
+"""Settings under which what was committed survives a loss of power."""
 _WHO = """\
 local all all trust
 host all all 127.0.0.1/32 scram-sha-256
@@ -48,14 +57,81 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 class Server:
-    """A running server, and its databases."""
+    """A running server, and its databases. It may be stopped, killed, paused and started again."""
 
-    def __init__(self, folder: Path, port: int, said: deque[str]) -> None:
+    def __init__(self, found: Path, folder: Path, port: int, run: dict[str, Any]) -> None:
         self.folder = folder
         self.port = port
-        self.said = said
+        self.said: deque[str] = deque(maxlen=5000)
         """The last lines of its log, with every statement in them."""
+        self._found = found
+        self._run = run
+        self._settings: dict[str, str] = {}
         self._numbers = count(1)
+        self._process: subprocess.Popen[str] | None = None
+        self._drain: Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server are children of."""
+        assert self._process is not None, "the server does not run"
+        return self._process.pid
+
+    def start(self, **settings: str) -> None:
+        """Start it on the databases that it has, with settings beside those that it had."""
+        self._settings |= settings
+        given = _SETTINGS | {
+            "unix_socket_directories": str(self.folder),
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+        }
+        self._process = process = subprocess.Popen(
+            [str(self._found / "postgres"), "-D", str(self.folder / "data")]
+            + [
+                part
+                for name, value in (given | self._settings).items()
+                for part in ("-c", f"{name}={value}")
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            **self._run,
+        )
+        assert process.stderr is not None
+        _await_ready(process.stderr, self.said)
+        self._drain = Thread(target=_drained, args=(process.stderr, self.said), daemon=True)
+        self._drain.start()
+
+    def stop(self) -> None:
+        """Stop it at once: open sessions are ended."""
+        if self._process is not None:
+            _stop(self._process)
+            self._forget()
+
+    def kill(self) -> None:
+        """Kill every process of it, as a loss of power does; what it had not kept is gone."""
+        kill_server(self.pid)
+        self.killed()
+
+    def killed(self) -> None:
+        """Take note that somebody else has killed it."""
+        assert self._process is not None
+        self._process.wait()
+        self._forget()
+
+    def pause(self) -> None:
+        """Let no process of it go on."""
+        for pid in _family(self.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let them go on."""
+        for pid in _family(self.pid):
+            os.kill(pid, signal.SIGCONT)
+
+    def _forget(self) -> None:
+        self._process = None
+        if self._drain is not None:
+            self._drain.join(10)
 
     def url(self, database: str, user: str = OWNER, scheme: str = "postgresql") -> str:
         """Return the URL of a database over the server's own socket."""
@@ -101,8 +177,10 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(**settings: str) -> Iterator[Server]:
     """Make a server, give it, and remove all of it.
+
+    Settings are those of the server; it starts with them where nothing else is said.
 
     Raises:
         LookupError: there is none to run; a test is skipped then.
@@ -120,7 +198,7 @@ def running_server() -> Iterator[Server]:
             found = _within_reach(found, folder)
             shutil.chown(folder, NOBODY)
             as_whom = {"user": NOBODY, "group": _group(), "extra_groups": []}
-        with _started(found, folder, as_whom) as server:
+        with _started(found, folder, as_whom, settings) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -158,7 +236,9 @@ def _is_open(path: Path) -> bool:
 
 
 @contextmanager
-def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Server]:
+def _started(
+    found: Path, folder: Path, as_whom: dict[str, Any], settings: dict[str, str]
+) -> Iterator[Server]:
     data = folder / "data"
     # Without the environment of the tests: neither passwords nor settings of psql's.
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
@@ -172,39 +252,50 @@ def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Ser
         **run,
     )
     (data / "pg_hba.conf").write_text(_WHO)
-    port = _free_port()
-    settings = _SETTINGS | {
-        "unix_socket_directories": str(folder),
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
-    }
-    process = subprocess.Popen(
-        [str(found / "postgres"), "-D", str(data)]
-        + [part for name, value in settings.items() for part in ("-c", f"{name}={value}")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        **run,
-    )
-    said: deque[str] = deque(maxlen=5000)
-    assert process.stderr is not None
-    drain = Thread(target=said.extend, args=(process.stderr,), daemon=True)
+    server = Server(found, folder, _free_port(), run)
     try:
-        _await_ready(process.stderr, said)
-        drain.start()
-        yield Server(folder, port, said)
+        server.start(**settings)
+        yield server
     finally:
-        _stop(process)
-        if drain.is_alive():
-            drain.join(10)
-        process.stderr.close()
+        server.stop()
+
+
+def _drained(lines: IO[str], said: deque[str]) -> None:
+    with lines:
+        said.extend(lines)
 
 
 def _await_ready(lines: IO[str], said: deque[str]) -> None:
     for line in lines:
         said.append(line)
-        if _READY in line:
+        if any(words in line for words in _READY):
             return
     raise AssertionError("PostgreSQL did not start: " + "".join(said))
+
+
+def kill_server(pid: int) -> None:
+    """Kill every process of a server, and wait until there is none."""
+    # None may be started meanwhile.
+    os.kill(pid, signal.SIGSTOP)
+    waiting = []
+    for each in reversed(_family(pid)):
+        with suppress(ProcessLookupError):
+            waiting.append(os.pidfd_open(each))
+            os.kill(each, signal.SIGKILL)
+    for handle in waiting:
+        select.select([handle], [], [])
+        os.close(handle)
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its children."""
+    found = [pid]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError):
+            # The name in brackets may hold blanks and brackets.
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -140,27 +140,28 @@ class ConfigLists:
     ) -> T:
         """Run a read that first lets the actor into the scope."""
         context = self._context
-        now, key_ids = context.now(), context.keyring.key_ids
 
         def entered(connection: Connection) -> T:
             context.enter(connection, access, wanted.scope)
-            named = wanted.filter.integration
-            query = ListQuery(
-                scope_id=wanted.scope.id,
-                now=now,
-                key_ids=key_ids,
-                own_only=wanted.own_only,
-                filter=wanted.filter,
-                order=wanted.order,
-                seen=seen_scopes(connection, access),
-                spellings=spellings(connection, wanted.scope.id, named) if named else (),
-            )
-            return work(connection, query)
+            return work(connection, self._query(connection, access, wanted))
 
         return context.guard(
             access,
             Event("config.list", wanted.scope),
             lambda: context.database.read(entered, interrupt),
+        )
+
+    def _query(self, connection: Connection, access: Access, wanted: ConfigList) -> ListQuery:
+        named = wanted.filter.integration
+        return ListQuery(
+            scope_id=wanted.scope.id,
+            now=self._context.now(),
+            key_ids=self._context.keyring.key_ids,
+            own_only=wanted.own_only,
+            filter=wanted.filter,
+            order=wanted.order,
+            seen=seen_scopes(connection, access),
+            spellings=spellings(connection, wanted.scope.id, named) if named else (),
         )
 
     def _views(self, access: Access, scope: Scope, rows: Iterable[Row[Any]]) -> list[ConfigView]:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from bifrost_tui.clock import iso
 from bifrost_tui.errors import AccessDeniedError, ConfigNotFoundError, ConflictError
-from bifrost_tui.store import equals, references
+from bifrost_tui.store import equals, reading, references
 from bifrost_tui.store.access import may_change
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.config_questions import ConfigQuestions
@@ -35,6 +35,33 @@ class ConfigRows(ConfigQuestions):
     def _write(self, access: Access, event: Event, work: Callable[[Session], object]) -> None:
         context = self._context
         context.guard(access, event, lambda: context.database.write(work))
+
+    def _saved(
+        self,
+        access: Access,
+        event: Event,
+        scope: Scope,
+        config_id: str,
+        work: Callable[[Session], object],
+    ) -> ConfigView:
+        """Change a config and return it as it is then.
+
+        It is read in the same transaction: what another does to it next, or to the connection, is
+        no failure of what has been saved.
+        """
+        wanted = ConfigList(scope)
+
+        def change(session: Session) -> Row[Any]:
+            work(session)
+            session.flush()
+            connection = session.connection()
+            row = reading.one(connection, self._query(connection, access, wanted), config_id)
+            assert row is not None  # noqa: S101 - it has just been written
+            return row
+
+        context = self._context
+        row = context.guard(access, event, lambda: context.database.write(change))
+        return self._views(access, scope, [row])[0]
 
     def _fetch(
         self, session: Session, access: Access, view: ConfigView, *, any_version: bool = False

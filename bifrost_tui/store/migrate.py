@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from sqlalchemy import Connection, String, column, select, table
 from bifrost_tui.clock import Clock
 from bifrost_tui.crypto.cipher import Keyring
 from bifrost_tui.display import visible
-from bifrost_tui.errors import DatabaseNotOursError
+from bifrost_tui.errors import DatabaseError, DatabaseNotOursError
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.equals import group_all
@@ -26,6 +29,8 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 _GROUPS_SINCE = "0002"
 """The schema that first knew groups of equal secrets."""
+
+_PART = ".part"
 
 _REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
@@ -73,8 +78,7 @@ def upgrade(
         notices = [f"The database was brought from schema {now} to {newest}."]
         if keep_copy and database.path is not None:
             stamp = clock().strftime("%Y%m%d-%H%M%S")
-            backup = database.path.with_name(f"{database.path.name}.schema-{now}.{stamp}.bak")
-            copy_database(database, backup)
+            backup = kept_copy(database, database.path, f"schema-{now}.{stamp}")
             notices.append(f"A copy of the database as it was is kept as {backup}.")
         run_migrations(connection, scripts)
         if keyring is not None and str(now) < _GROUPS_SINCE:
@@ -98,6 +102,50 @@ def titles(revision: str, scripts: Path = SCRIPTS) -> tuple[str, ...]:
     return tuple(
         f"{script.revision}: {script.doc}" for script in reversed(walked[: names.index(revision)])
     )
+
+
+def kept_copy(database: Database, path: Path, what: str) -> Path:
+    """Keep a copy of a database beside it, and return its name. It has that once it is whole.
+
+    Raises:
+        DatabaseError: the copy could not be made; then there is none.
+
+    """
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*{_PART}"):
+        # Of a process that was ended: as large as the database, and of no use.
+        if not _is_at_work(left):
+            left.unlink(missing_ok=True)
+    part = path.with_name(f"{path.name}.{what}.{os.getpid()}{_PART}")
+    copy_database(database, part)
+    kept = path.with_name(f"{path.name}.{what}.bak")
+    numbers = count(2)
+    while os.path.lexists(kept):
+        # Of a process that was ended in this very second: it is not written over.
+        kept = path.with_name(f"{path.name}.{what}-{next(numbers)}.bak")
+    problem = ""
+    try:
+        part.rename(kept)
+        return kept
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+    part.unlink(missing_ok=True)
+    raise DatabaseError(f"The copy {kept} could not be kept: {problem}. Nothing was changed.")
+
+
+def _is_at_work(part: Path) -> bool:
+    """Tell whether the process that writes a copy is there, or may be."""
+    pid = part.name.removesuffix(_PART).rpartition(".")[2]
+    if not pid.isdecimal():
+        return True
+    if int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def run_migrations(connection: Connection, scripts: Path = SCRIPTS) -> None:

@@ -6,6 +6,7 @@ meanwhile, and the audit log grows by one event after another.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ _DEFAULTS: dict[str, Any] = {
 
 _CANCEL_SECONDS = 2.0
 
+_QUIET, _SILENCE = logging.getLogger("psycopg"), logging.NullHandler()
+
 
 class _LostError(Exception):
     """The connection went while COMMIT was under way; caught before it leaves this module."""
@@ -80,7 +83,8 @@ class PostgresDatabase(Database):
 
     def __init__(self, address: str, url: str) -> None:
         self._address = address
-        self._driver = driver()
+        self.driver = driver()
+        """psycopg itself."""
         super().__init__(_engine(self.open), url)
 
     def open(self) -> psycopg.Connection[Any]:
@@ -90,11 +94,11 @@ class PostgresDatabase(Database):
             psycopg.Error: it cannot be opened; :meth:`told` says why in our words.
 
         """
-        given = self._driver.conninfo.conninfo_to_dict(self._address)
+        given = self.driver.conninfo.conninfo_to_dict(self._address)
         options = f"{given.pop('options', '')} -c timezone=UTC".strip()
         parameters: dict[str, Any] = {**_DEFAULTS, **given, "options": options}
         parameters["client_encoding"] = "utf8"
-        connection: psycopg.Connection[Any] = self._driver.connect(**parameters, autocommit=True)
+        connection: psycopg.Connection[Any] = self.driver.connect(**parameters, autocommit=True)
         return connection
 
     def holds_nothing(self, connection: Connection) -> bool:
@@ -210,13 +214,13 @@ class PostgresDatabase(Database):
         )
 
     def _explain_driver(self, error: BaseException) -> errors.DatabaseError | None:
-        return self.told(error) if isinstance(error, self._driver.Error) else None
+        return self.told(error) if isinstance(error, self.driver.Error) else None
 
     def told(self, error: Any) -> errors.DatabaseError:
         """Say in our words what the driver or the server said; theirs may quote a value."""
         if state := error.sqlstate:
             known = next((known for known in _TOLD if state.startswith(known.states)), _REFUSED)
-        elif isinstance(error, self._driver.OperationalError):
+        elif isinstance(error, self.driver.OperationalError):
             known = _of_connection(str(error))
         else:
             known, state = _REFUSED, type(error).__name__
@@ -285,6 +289,8 @@ def driver() -> Any:
     except ImportError:
         pass
     else:
+        # Else Python writes what it warns of to the terminal, over the screens.
+        _QUIET.addHandler(_SILENCE)
         return psycopg
     raise errors.SettingsError(
         f"{DATABASE_VARIABLE} names a PostgreSQL database, which takes its driver:"
@@ -329,7 +335,8 @@ _TOLD = (
     ),
     _Known(("57014",), errors.DatabaseInterruptedError, "The read was cancelled."),
     _Known(
-        ("25006",),
+        # The second is what a standby says to a transaction that is to write.
+        ("25006", "0A000"),
         errors.DatabaseReadOnlyError,
         "The database ({shown}) cannot be written: its server takes no changes now, as a standby"
         " does. Nothing was changed.",

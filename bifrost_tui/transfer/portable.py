@@ -106,18 +106,8 @@ def write_portable(
     yaml: bool = False,
 ) -> None:
     """Write a portable bundle, as its configs come."""
-    write_bundle(export, _writer(put, yaml=yaml), progress)
-
-
-def write_bundle(
-    export: Export,
-    writer: Writer,
-    progress: Progress | None = None,
-    secret: Callable[[ExportedConfig], str | None] | None = None,
-) -> None:
-    """Write a bundle by a writer; ``secret`` gives the values of secrets where they travel."""
     total = export.total
-    for done in bundle_steps(export, writer, secret):
+    for done in bundle_steps(export, _writer(put, yaml=yaml)):
         if progress is not None:
             progress(done, total)
 
@@ -127,9 +117,9 @@ def bundle_steps(
     writer: Writer,
     secret: Callable[[ExportedConfig], str | None] | None = None,
 ) -> Iterator[int]:
-    """Write a bundle like :func:`write_bundle`, and say from time to time how much is done.
+    """Write a bundle by a writer, and say from time to time how much is done.
 
-    For who takes away what is written, a piece at a time.
+    ``secret`` gives the values of secrets where they travel.
     """
     done = 0
 

@@ -22,16 +22,31 @@ class StoppedError(BifrostError):
     """The user has stopped what was being done."""
 
 
-class Progress:
-    """How far some work is: its thread calls this, and is ended by it once that is asked for.
+class Steps:
+    """How far some work is: its thread calls this, which has a bar drawn where it moves."""
+
+    def __init__(self, screen: DataScreen[Any], show: Callable[[int, int], object]) -> None:
+        self._screen = screen
+        self._show = show
+        self._shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how many of how many are behind."""
+        step = _STEPS * done // max(total, 1)
+        if step != self._shown:
+            self._shown = step
+            self._screen.post_message(Answered(lambda: self._show(done, total)))
+
+
+class Progress(Steps):
+    """Steps that end the work once that is asked for.
 
     Work that saves as it goes is not ended in the middle of something: it looks at ``stop``.
     """
 
     def __init__(self, screen: WorkingScreen[Any], *, saves: bool = False) -> None:
-        self._screen = screen
+        super().__init__(screen, lambda done, total: screen.show_progress(self, done, total))
         self._saves = saves
-        self._shown = -1
         self.stop = threading.Event()
 
     @property
@@ -53,11 +68,7 @@ class Progress:
         """
         if self.stopped and not self._saves:
             raise StoppedError("It was stopped.")
-        step = _STEPS * done // max(total, 1)
-        if step != self._shown:
-            self._shown = step
-            screen = self._screen
-            screen.post_message(Answered(lambda: screen.show_progress(self, done, total)))
+        super().__call__(done, total)
 
 
 class WorkingScreen(DataScreen[ScreenResultType]):

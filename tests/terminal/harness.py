@@ -21,7 +21,7 @@ from copy import deepcopy
 from fcntl import ioctl
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 from urllib.parse import quote, unquote_to_bytes
 
 import pyte
@@ -80,6 +80,16 @@ class _Screen(Painted):
             self.dirty.update(range(self.lines))
 
 
+class Command(Protocol):
+    """A process, as far as a terminal looks after it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+
+
 class TerminalSession:
     """A command in a terminal of its own, which records every byte that the command writes.
 
@@ -109,7 +119,16 @@ class TerminalSession:
         self._attributes_before = termios.tcgetattr(self._slave)
         self._attributes_after: list[Any] | None = None
         os.set_blocking(self._master, False)
-        self._process = subprocess.Popen(
+        self._process = self._start(command, hang_up, env, cwd)
+
+    def _start(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        hang_up: str,
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+    ) -> Command:
+        return subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", "-c", _BOOTSTRAP),
                 os.ttyname(self._slave),
@@ -228,6 +247,11 @@ class TerminalSession:
                     return
                 state = "the command has ended" if over else f"not within {timeout} s"
                 raise AssertionError(f"{what!r}: {state}. On the screen:\n{self.screen_text()}")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the command has ended."""
+        return self._process.poll() is not None
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the terminal; the kernel tells the command."""

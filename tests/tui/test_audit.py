@@ -352,7 +352,7 @@ async def test_leaving_stops_the_walk(world: World, monkeypatch: pytest.MonkeyPa
         await press(pilot, "l")
         screen = VerifyScreen()
         shown: list[int] = []
-        monkeypatch.setattr(screen, "_show", lambda done, total: shown.append(done))
+        monkeypatch.setattr(screen._walked, "_show", lambda done, total: shown.append(done))
         # The first news of the walk comes when it has been left already.
         walked = screen._walked
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from textual._context import NoActiveAppError
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -415,3 +419,24 @@ async def test_a_newer_program_that_came_while_locked_is_told_when_it_opens(
         assert "A newer Bifrost TUI" not in screen_text(app)
         await press(pilot, "enter")
         assert "A newer Bifrost TUI has the database now" in screen_text(app)
+
+
+async def test_a_question_outlives_its_screen(world: World) -> None:
+    app = app_in(world)
+    async with app.run_test() as pilot:
+        await settled(pilot)
+        screen, closed, found = configurations(pilot), Event(), Future[Repository]()
+
+        def question() -> None:
+            closed.wait()
+            try:
+                found.set_result(screen.repository)
+            except NoActiveAppError as error:
+                found.set_exception(error)
+
+        screen.ask(question, lambda _: None)
+        await app.pop_screen()
+        assert not screen.is_attached
+        closed.set()
+        assert await asyncio.wrap_future(found) is world.repository
+        await settled(pilot)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -243,17 +245,52 @@ def test_an_upgrade_that_cannot_be_told_does_not_happen(
 
 
 def test_without_a_copy_there_is_no_upgrade(
-    old: Repository, settings: Settings, scripts: Path, clock: HandClock
+    old: Repository,
+    settings: Settings,
+    scripts: Path,
+    clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = database_path(settings)
     before = dump(path)
-    taken = path.with_name("bifrost.db.schema-0003.20260301-093000.bak")
-    taken.write_text("of yesterday")
-    with pytest.raises(DatabaseError, match="exists already") as raised:
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Not permitted")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(DatabaseError, match="could not be kept: Not permitted") as raised:
         brought_up(old, scripts, clock)
-    assert str(taken) in str(raised.value)
+    assert str(path) in str(raised.value)
     assert dump(path) == before
-    assert taken.read_text() == "of yesterday"
+    assert {child.name for child in path.parent.iterdir()} <= {
+        path.name + end for end in ("", "-wal", "-shm")
+    }
+
+
+def test_a_copy_is_not_written_over_and_what_is_left_of_one_goes(
+    old: Repository, settings: Settings, scripts: Path, clock: HandClock
+) -> None:
+    """Processes that were ended in the same second, and one that is at work."""
+    path = database_path(settings)
+    before = dump(path)
+    for end in (".bak", "-2.bak"):
+        path.with_name(f"bifrost.db.schema-0003.20260301-093000{end}").write_text("of another")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        parts = [
+            f"bifrost.db.schema-0003.x.{pid}.part"
+            for pid in (os.getpid(), gone.pid, other.pid, "x")
+        ]
+        for name in parts:
+            path.with_name(name).write_text("half of a copy")
+        told = brought_up(old, scripts, clock)
+        other.communicate()
+    kept = path.with_name("bifrost.db.schema-0003.20260301-093000-3.bak")
+    assert told[1] == f"A copy of the database as it was is kept as {kept}."
+    assert dump(kept) == before
+    assert {copy.read_text() for copy in backups(path) if copy != kept} == {"of another"}
+    assert [child.name for child in sorted(path.parent.glob("*.part"))] == sorted(parts[2:])
 
 
 def test_a_copy_that_does_not_fit_is_taken_away(
@@ -347,12 +384,12 @@ def first(settings: Settings, tmp_path: Path) -> Path:
     database = connect(settings.database_url)
     database.write_rows(lambda connection: run_migrations(connection, scripts))
     database.close()
-    _copy_rows(newer, path)
+    copy_common_rows(newer, path)
     assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]
     return path
 
 
-def _copy_rows(source: Path, target: Path) -> None:
+def copy_common_rows(source: Path, target: Path) -> None:
     """Copy what both schemas have."""
     connection = sqlite3.connect(target)
     try:

@@ -36,7 +36,7 @@ class ImportDone(DataModal[bool]):
         super().__init__()
         self._file = file
         self._done = done
-        self._waiting = waiting
+        self._without_value = waiting
 
     def compose(self) -> ComposeResult:
         """Lay out the dialog."""
@@ -49,11 +49,19 @@ class ImportDone(DataModal[bool]):
 
     def key_words(self, action: str, words: str) -> str:
         """Say for how many secrets the queue is."""
-        return f"{words} {self._waiting:,}" if action == "queue" and self._waiting else words
+        return (
+            f"{words} {self._without_value:,}"
+            if action == "queue" and self._without_value
+            else words
+        )
 
     def why_not(self, action: str) -> str:
         """Say why there is no queue."""
-        return "No secret of it needs a value." if action == "queue" and not self._waiting else ""
+        return (
+            "No secret of it needs a value."
+            if action == "queue" and not self._without_value
+            else ""
+        )
 
     def action_close(self) -> None:
         """Go back to the list."""

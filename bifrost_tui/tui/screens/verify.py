@@ -14,12 +14,10 @@ from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import BifrostError
 from bifrost_tui.store.requests import Interrupt
 from bifrost_tui.store.views import ChainReport
-from bifrost_tui.tui.base import Answered, DataModal
+from bifrost_tui.tui.base import DataModal
 from bifrost_tui.tui.widgets.lines import KeyBar, ProgressLine, Status
 from bifrost_tui.tui.widgets.text_block import TextBlock
-
-_STEPS = 200
-"""As often a bar is drawn at most: over a slow line each is felt."""
+from bifrost_tui.tui.working import Steps
 
 _NOTE = (
     "Its head now. Note it where nobody can change it: given to `bifrost-tui audit verify --from`,"
@@ -44,7 +42,7 @@ class VerifyScreen(DataModal[None]):
     def __init__(self) -> None:
         super().__init__()
         self._interrupt = Interrupt()
-        self._shown = -1
+        self._walked = Steps(self, self._show)
         self._ended = False
 
     def compose(self) -> ComposeResult:
@@ -72,13 +70,6 @@ class VerifyScreen(DataModal[None]):
     def on_unmount(self) -> None:
         """Stop the walk."""
         self._interrupt.cancel()
-
-    def _walked(self, done: int, total: int) -> None:
-        """Take how far the walk is; runs in its thread, which only posts."""
-        step = _STEPS * done // max(total, 1)
-        if step != self._shown:
-            self._shown = step
-            self.post_message(Answered(lambda: self._show(done, total)))
 
     def _show(self, done: int, total: int) -> None:
         self.query_one("#bar", ProgressLine).show(done, total)
