@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
@@ -101,8 +101,8 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Make a server, give it, and remove all of it.
+def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Make a server, with ``settings`` beside its usual ones, give it, and remove all of it.
 
     Raises:
         LookupError: there is none to run; a test is skipped then.
@@ -120,7 +120,7 @@ def running_server() -> Iterator[Server]:
             found = _within_reach(found, folder)
             shutil.chown(folder, NOBODY)
             as_whom = {"user": NOBODY, "group": _group(), "extra_groups": []}
-        with _started(found, folder, as_whom) as server:
+        with _started(found, folder, as_whom, settings or {}) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -158,7 +158,9 @@ def _is_open(path: Path) -> bool:
 
 
 @contextmanager
-def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Server]:
+def _started(
+    found: Path, folder: Path, as_whom: dict[str, Any], more: Mapping[str, str]
+) -> Iterator[Server]:
     data = folder / "data"
     # Without the environment of the tests: neither passwords nor settings of psql's.
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
@@ -177,6 +179,7 @@ def _started(found: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[Ser
         "unix_socket_directories": str(folder),
         "listen_addresses": "127.0.0.1",
         "port": str(port),
+        **more,
     }
     process = subprocess.Popen(
         [str(found / "postgres"), "-D", str(data)]

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     start,
     transfer,
     wire,
+    writers,
 )
 from tests.benchmarks.support import Plan, Result, compile_all, say
 
@@ -43,6 +44,7 @@ _GROUPS = {
     "sealed": sealed,
     "platform": platform_files,
     "wire": wire,
+    "writers": writers,
 }
 
 
