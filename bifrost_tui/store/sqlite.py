@@ -79,6 +79,11 @@ class SqliteDatabase(Database):
         return _explain(error, self.shown) if isinstance(error, sqlite3.Error) else None
 
 
+_NO_ROOM = (
+    "There is no room left for the database ({shown}). Nothing was changed; free some room and try"
+    " again."
+)
+
 _TOLD = (
     (
         "SQLITE_BUSY",
@@ -101,14 +106,9 @@ _TOLD = (
             " file and of its folder."
         ),
     ),
-    (
-        "SQLITE_FULL",
-        errors.DatabaseFullError,
-        (
-            "There is no room left for the database ({shown}). Nothing was changed; free some room"
-            " and try again."
-        ),
-    ),
+    ("SQLITE_FULL", errors.DatabaseFullError, _NO_ROOM),
+    # What readers share beside the write-ahead log has no room: it takes some to read even.
+    ("SQLITE_IOERR_SHMSIZE", errors.DatabaseFullError, _NO_ROOM),
     (
         "SQLITE_CORRUPT",
         errors.DatabaseCorruptError,
