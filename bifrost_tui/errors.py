@@ -17,6 +17,8 @@ A message says what happened, to which scope and key, and what to do; never a va
     │   ├── DatabaseBusyError        another process holds it
     │   ├── DatabaseReadOnlyError    it cannot be written
     │   ├── DatabaseFullError        no room on the disk
+    │   ├── DatabaseUnreachableError its server, or the disk of its file, is away
+    │   │   └── DatabaseUncertainError  it went while a change was being saved
     │   └── DatabaseInterruptedError a read was cancelled by a newer one
     ├── AccessDeniedError            also a PermissionError
     ├── NotFoundError
@@ -110,7 +112,7 @@ class DatabaseFullError(DatabaseError):
 
 
 class DatabaseUnreachableError(DatabaseError):
-    """The server cannot be reached, was stopped, or let go of the connection."""
+    """The server, or the disk of the file, cannot be reached, or let go of what was open."""
 
 
 class DatabaseUncertainError(DatabaseUnreachableError):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from sqlalchemy import Connection, Dialect, event
+from sqlalchemy.engine import Engine as AnyEngine
+from sqlalchemy.util import LRUCache
 
 from bifrost_tui.settings import Settings
 from bifrost_tui.store.repository import Repository
@@ -29,13 +33,40 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=Non
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+ENGINES = tuple(os.environ.get("BIFROST_TEST_ENGINES", "sqlite postgresql").split())
+"""What tests of modules marked ``both_engines`` are run on."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of modules marked ``both_engines`` on each, but those marked ``sqlite``."""
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "both_engines" in marks and "sqlite" not in marks:
         # First, so that it is there before anything is made on it.
         metafunc.fixturenames.insert(0, "engine")
-        metafunc.parametrize("engine", ("sqlite", "postgresql"), indirect=True)
+        metafunc.parametrize("engine", ENGINES, indirect=True)
+
+
+class _Compiled(LRUCache[Any, Any]):
+    """Compiled statements of all engines of one kind, which every test would compile anew."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_of_kind(key), default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(_of_kind(key), value)
+
+
+def _of_kind(key: tuple[Dialect, *tuple[Any, ...]]) -> tuple[Any, ...]:
+    dialect, *rest = key
+    return (type(dialect), *rest)
+
+
+_COMPILED = _Compiled(5000)
+
+
+@event.listens_for(AnyEngine, "engine_connect")
+def _share_compiled(connection: Connection) -> None:
+    connection.execution_options(compiled_cache=_COMPILED)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Nothing here knows a screen or a command.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -173,13 +174,39 @@ def by_hand(database: Path | Repository, statement: str, *values: object) -> lis
         connection.close()
 
 
+_TRIGGER = re.compile(
+    r"CREATE TRIGGER (\w+) (\w+ \w+) ON (\w+)(?: WHEN (.+?))?\s+BEGIN SELECT RAISE\(.*END;?\Z",
+    re.DOTALL,
+)
+
+
 def _by_hand_there(
     database: PostgresDatabase, statement: str, values: tuple[object, ...]
 ) -> list[tuple[Any, ...]]:
     with closing(database.open()) as connection:
-        written = statement.replace("%", "%%").replace("?", "%s")
-        cursor = connection.execute(written.encode(), values, prepare=False)
-        return cursor.fetchall() if cursor.description else []
+        if trigger := _TRIGGER.match(statement):
+            # What SQLite says in one statement takes a function here.
+            name, when, table, condition = trigger.groups()
+            condition = f" WHEN ({condition})" if condition else ""
+            statement = (
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN RAISE ''no''; END';"
+                f" CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW{condition}"
+                f" EXECUTE FUNCTION {name}()"
+            )
+        elif dropped := re.fullmatch(r"DROP TRIGGER (\w+)", statement):
+            statement = f"DROP FUNCTION {dropped[1]} CASCADE"
+        if values:
+            statement = statement.replace("%", "%%").replace("?", "%s")
+        cursor = connection.execute(statement.encode(), values or None, prepare=False)
+        if not cursor.description:
+            return []
+        return [tuple(_as_text(value) for value in row) for row in cursor.fetchall()]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a moment as SQLite keeps it, and anything else as it is."""
+    return f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
 
 
 def opened(repository: Repository, view: ConfigView) -> bytes | None:

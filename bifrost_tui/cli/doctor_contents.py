@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bifrost_tui.cli.doctor_database import kept
+from bifrost_tui.cli.exporting import progress
 from bifrost_tui.cli.findings import Finding, Level
 from bifrost_tui.display import counted, visible
 
@@ -19,7 +20,17 @@ _NAMED = 5
 def contents(repository: Repository, access: Access) -> Iterator[Finding]:
     """Look at what an open database holds, as far as the actor may see it."""
     from bifrost_tui.store.checks import unreadable_secrets
+    from bifrost_tui.store.keys import guessable_keys
 
+    for key_id in guessable_keys(repository):
+        yield Finding(
+            "error",
+            "key",
+            f"Master key {key_id} can be guessed: it is a published example, or made of a handful"
+            " of different characters.",
+            "Make another: bifrost-tui key generate. Give it before the old one (new,old), and run"
+            " bifrost-tui key rotate.",
+        )
     if repository.log.may_verify(access):
         yield from _of_all(repository, access)
     else:
@@ -37,11 +48,11 @@ def contents(repository: Repository, access: Access) -> Iterator[Finding]:
         for archived in (False, True)
         for view in organizations.list(access, archived=archived)
     ]
-    unreadable = {
-        scope.name: number
-        for scope in scopes
-        if (number := unreadable_secrets(repository, access, scope))
-    }
+    unreadable: dict[str, int] = {}
+    with progress("Opening secrets where they lie") as step:
+        for at, scope in enumerate(scopes):
+            step(at, len(scopes))
+            unreadable[scope.name] = unreadable_secrets(repository, access, scope)
     yield from _wanting(
         "error", "unreadable", unreadable, "Give the key they were written with, or rotate them."
     )
@@ -62,7 +73,8 @@ def _of_all(repository: Repository, access: Access) -> Iterator[Finding]:
     from bifrost_tui.store.keys import key_uses
 
     yield from kept(repository, access)
-    report = repository.log.verify(access)
+    with progress("Checking the audit chain") as step:
+        report = repository.log.verify(access, progress=step)
     if report.broken_at is not None:
         yield Finding(
             "error",

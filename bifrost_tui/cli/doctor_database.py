@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bifrost_tui.cli.doctor_files import open_key_file
+from bifrost_tui.cli.exporting import progress
 from bifrost_tui.cli.findings import Finding, Level, told
 from bifrost_tui.cli.output import say
 from bifrost_tui.display import counted, visible
@@ -169,16 +170,14 @@ def kept(repository: Repository, access: Access) -> Iterator[Finding]:
     """Compare what is kept beside the configs with what follows from them."""
     from bifrost_tui.store.derived import Kept, differing
 
-    for what in Kept:
-        if number := len(differing(repository, access, what)):
+    with progress("Comparing what is kept with the configs") as step:
+        for at, what in enumerate(Kept):
+            step(at, len(Kept))
+            if not (number := len(differing(repository, access, what))):
+                continue
             level, check, text = _words(what, number)
-            yield Finding(
-                level,
-                check,
-                text,
-                "Find out what it was." if _ELSE in text else "",
-                partial(_put_right, repository, access, what),
-            )
+            mend = partial(_put_right, repository, access, what)
+            yield Finding(level, check, text, "Find out what it was.", mend)
 
 
 def _words(what: Kept, number: int) -> tuple[Level, str, str]:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,8 @@ _DAY = 86_400
 _OLD = 30 * _DAY
 _NAMED = 5
 _ENDS = ("", "-wal", "-shm", "-journal")
-# What migrations leave: the name of the database, its schema, the moment.
-_COPY = re.compile(r"\.schema-[0-9]{4}\.[0-9]{8}-[0-9]{6}\.bak")
+# What migrations and restores leave behind the name of the database, with the moment.
+_COPY = re.compile(r"\.(schema-[0-9]{4}|before-restore)\.[0-9]{8}-[0-9]{6}(\.[0-9]+)?\.bak")
 # What is left where the program was killed while it wrote a file beside these.
 _UNFINISHED = re.compile(r"\.(.+)\.(?:[a-z0-9_]{8}|[0-9a-f]{16})")
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -56,7 +56,8 @@ def folders(settings: Settings) -> Iterator[Finding]:
                 f"{folder} can be written by others (mode {mode & 0o777:04o}): they can replace"
                 " what is in it.",
                 f"Run: chmod {'700' if private else 'go-w'} {folder}",
-                partial(set_mode, folder, 0o700 if private else mode & 0o755),
+                # One that is not ours may be shared with somebody for a reason.
+                partial(set_mode, folder, 0o700) if private else None,
             )
         elif mode & 0o077 and private:
             yield Finding(
@@ -138,6 +139,7 @@ def _writable(path: Path) -> Iterator[Finding]:
     except OSError:
         return
     closed = [part for part in (file, file.parent) if not os.access(part, os.W_OK)]
+    logs = [file.with_name(file.name + end) for end in ("-wal", "-shm")]
     if fixed:
         yield Finding(
             "error",
@@ -152,6 +154,16 @@ def _writable(path: Path) -> Iterator[Finding]:
             f"{closed[0]} cannot be written by {_me()}: nothing can be changed.",
             f"Run as its owner: chmod u+w {closed[0]}",
         )
+    else:
+        # What SQLite makes beside a file that is read-only is so too, and stays so.
+        for log in (log for log in logs if log.exists() and not os.access(log, os.W_OK)):
+            yield Finding(
+                "error",
+                "file",
+                f"{log} cannot be written by {_me()}: nothing can be changed.",
+                f"Run as its owner: chmod 600 {log}",
+                partial(set_mode, log, 0o600),
+            )
     kind = _file_system(file.parent)
     if _NETWORK.fullmatch(kind):
         yield Finding(
@@ -164,7 +176,7 @@ def _writable(path: Path) -> Iterator[Finding]:
 
 
 def _copies(path: Path) -> Iterator[Finding]:
-    """Name copies that migrations made and nobody has missed since."""
+    """Name copies that migrations and restores made, and nobody has missed since."""
     old = [
         file
         for file in _of_database(path)
@@ -176,8 +188,8 @@ def _copies(path: Path) -> Iterator[Finding]:
         yield Finding(
             "note",
             "copies",
-            f"{counted(len(old), 'copy', 'copies')} of the database from before a change of its"
-            f" schema {'is' if len(old) == 1 else 'are'} over 30 days old: {names}{more}. What was"
+            f"{counted(len(old), 'copy', 'copies')} of the database from before a change of all of"
+            f" it {'is' if len(old) == 1 else 'are'} over 30 days old: {names}{more}. What was"
             " deleted or rotated since is still in there, encrypted.",
             f"Remove what you no longer want from {path.parent}.",
         )
@@ -185,8 +197,12 @@ def _copies(path: Path) -> Iterator[Finding]:
 
 def left_over(settings: Settings) -> Iterator[Finding]:
     """Look for files that were never finished, where the program was killed while it wrote."""
+    from bifrost_tui.store.part_files import abandoned_parts
+
     path = settings.database_path
     places = {settings.folder, *([] if path is None else [path.parent])}
+    for file in sorted(part for folder in places for part in abandoned_parts(folder)):
+        yield _unfinished(file, partial(_remove_parts, file.parent))
     names = {"config.toml", "secret.key", *([] if path is None else [path.name])}
     for file in sorted(file for folder in places for file in _listed(folder)):
         match = _UNFINISHED.fullmatch(file.name)
@@ -196,13 +212,24 @@ def left_over(settings: Settings) -> Iterator[Finding]:
         of_ours = any(match[1] == name or match[1].startswith(f"{name}.") for name in names)
         # A younger one may be written just now.
         if of_ours and status.st_uid == os.geteuid() and _age(file) > _DAY:
-            yield Finding(
-                "warning",
-                "left over",
-                f"{file} was being written when the program was stopped, and is in no use.",
-                f"Run: rm {file}",
-                partial(_remove, file),
-            )
+            yield _unfinished(file, partial(_remove, file))
+
+
+def _unfinished(file: Path, mend: Callable[[], str]) -> Finding:
+    return Finding(
+        "warning",
+        "left over",
+        f"{file} was being written when the program was stopped, and is in no use.",
+        f"Run: rm {file}",
+        mend,
+    )
+
+
+def _remove_parts(folder: Path) -> str:
+    from bifrost_tui.store.part_files import remove_abandoned
+
+    remove_abandoned(folder)
+    return "Done: it was removed."
 
 
 def disk(settings: Settings) -> Iterator[Finding]:

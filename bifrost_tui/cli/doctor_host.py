@@ -87,7 +87,7 @@ def _code(places: Collection[str]) -> Iterator[Finding]:
         with suppress(OSError):
             status = os.stat(place or ".")  # noqa: PTH116  # an empty one is the folder at hand
             writable = status.st_mode & 0o002 or (
-                status.st_mode & 0o020 and status.st_gid not in (0, os.getegid())
+                status.st_mode & 0o020 and _has_others(status.st_gid)
             )
             if writable and not status.st_mode & stat.S_ISVTX:
                 open_ones.append(str(Path(place).absolute()))
@@ -99,6 +99,18 @@ def _code(places: Collection[str]) -> Iterator[Finding]:
             " code is given every value.",
             f"Run: chmod go-w {' '.join(open_ones[:_NAMED])}; or take it out of PYTHONPATH.",
         )
+
+
+def _has_others(group: int) -> bool:
+    """Tell whether a group is known to have members beside this user and root."""
+    import grp
+    import pwd
+
+    try:
+        members = set(grp.getgrgid(group).gr_mem)
+        return bool(members - {"root", pwd.getpwuid(os.geteuid()).pw_name})
+    except KeyError:
+        return False
 
 
 def _core_files() -> Iterator[Finding]:

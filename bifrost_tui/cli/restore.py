@@ -100,7 +100,7 @@ def _tell(restoring: Restoring, restored: Restored, path: Path, *, as_json: bool
     if as_json:
         _emit(restoring, restored)
     else:
-        lines = [line for line in facts_lines(facts) if line[0] != "head"]
+        lines = [line for line in facts_lines(facts) if line[0] not in ("events", "head")]
         kept = "" if restored.kept is None else str(restored.kept)
         emit_facts([*lines, ("head", str(restored.head)), ("kept", kept)])
     say(f"Restored {visible(path.name)}.")
@@ -132,6 +132,10 @@ def _tell_differences(facts: BackupFacts, differences: Differences) -> None:
         last = differences.head.sequence
         which = f"{first:,} to {last:,}" if last > first else f"{first:,}"
         lines.append(("lost", f"{counted(differences.events, 'event')}: {which}"))
+    if differences.only_in_backup:
+        number = differences.only_in_backup
+        verb = "is" if number == 1 else "are"
+        lines.append(("back", f"{counted(number, 'event')} {verb} only in the backup"))
     for kind in _KINDS:
         compared: Compared = getattr(differences, kind)
         lines += _lines(compared, kind.removesuffix("s"), now)
@@ -141,7 +145,7 @@ def _tell_differences(facts: BackupFacts, differences: Differences) -> None:
 def _lines(compared: Compared, noun: str, now: datetime) -> Iterator[tuple[str, str]]:
     for losses, title, verb in (
         (compared.added, "lost", "is only here|are only here"),
-        (compared.changed, "lost", "is another here|are others here"),
+        (compared.changed, "lost", "was changed here|were changed here"),
         (compared.deleted, "back", "is only in the backup|are only in the backup"),
     ):
         if losses.count:

@@ -61,6 +61,11 @@ class Keyring:
         """The ids of the keys at hand, newest first."""
         return tuple(self._keys)
 
+    @property
+    def guessable(self) -> tuple[str, ...]:
+        """The ids of those that others could have too."""
+        return tuple(key_id for key_id, key in self._keys.items() if key.is_guessable)
+
     def key(self, key_id: str) -> MasterKey | None:
         """Return the key of that id, where it is at hand."""
         return self._keys.get(key_id)

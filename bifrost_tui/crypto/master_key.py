@@ -16,6 +16,12 @@ from bifrost_tui.settings import FROM_SYSTEMD, KeySource
 SHORTEST = 32
 """The fewest characters that a master key may have."""
 
+_FEWEST_DIFFERENT = 6
+"""Of 32 random digits, one in ten million draws has fewer different ones."""
+
+_PUBLISHED = frozenset({"3cc1eff1"})
+"""The id of the example key that a Bifrost platform comes with."""
+
 _BYTE_ORDER_MARK = "\ufeff"
 _FILE_LIMIT = 64 * 1024
 _RULE = (
@@ -35,6 +41,11 @@ class MasterKey:
 
     def __repr__(self) -> str:
         return f"<MasterKey {self.key_id} {MASK}>"
+
+    @property
+    def is_guessable(self) -> bool:
+        """Whether it is a published example, or of so few characters that nobody drew it."""
+        return self.key_id in _PUBLISHED or len(set(self._secret)) < _FEWEST_DIFFERENT
 
     def derive(self, *context: str, length: int = 32) -> bytes:
         """Derive a key for one purpose (HKDF-SHA256, RFC 5869)."""

@@ -88,7 +88,7 @@ class ConfigChanges(ConfigRotations):
             )
 
         event = Event("config.add", scope, visible(draft.key)[:255])
-        return self._save(access, event, scope, config_id, work)
+        return self._saved(access, event, scope, config_id, work)
 
     def edit(
         self,
@@ -153,7 +153,7 @@ class ConfigChanges(ConfigRotations):
             )
 
         event = Event("config.edit", view.scope, view.key)
-        return self._save(access, event, view.scope, view.id, work)
+        return self._saved(access, event, view.scope, view.id, work)
 
     def delete(self, access: Access, view: ConfigView) -> None:
         """Delete a config for good.

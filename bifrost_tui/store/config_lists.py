@@ -140,24 +140,23 @@ class ConfigLists:
     ) -> T:
         """Run a read that first lets the actor into the scope."""
         context = self._context
+
+        def entered(connection: Connection) -> T:
+            context.enter(connection, access, wanted.scope)
+            return work(connection, self._query(connection, access, wanted))
+
         return context.guard(
             access,
             Event("config.list", wanted.scope),
-            lambda: context.database.read(
-                lambda connection: work(connection, self._query(connection, access, wanted)),
-                interrupt,
-            ),
+            lambda: context.database.read(entered, interrupt),
         )
 
     def _query(self, connection: Connection, access: Access, wanted: ConfigList) -> ListQuery:
-        """Let the actor into the scope of a list, and say what is asked for."""
-        context = self._context
-        context.enter(connection, access, wanted.scope)
         named = wanted.filter.integration
         return ListQuery(
             scope_id=wanted.scope.id,
-            now=context.now(),
-            key_ids=context.keyring.key_ids,
+            now=self._context.now(),
+            key_ids=self._context.keyring.key_ids,
             own_only=wanted.own_only,
             filter=wanted.filter,
             order=wanted.order,

@@ -53,7 +53,7 @@ class ConfigRotations(ConfigRows):
 
         """
         facts = _facts(generated=generated)
-        return self._save(
+        return self._saved(
             access,
             Event("config.rotate", view.scope, view.key),
             view.scope,
@@ -96,7 +96,7 @@ class ConfigRotations(ConfigRows):
             raise
         event = Event("config.rotate", view.scope, view.key)
         try:
-            return self._save(
+            return self._saved(
                 access,
                 event,
                 view.scope,

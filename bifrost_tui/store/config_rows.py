@@ -36,7 +36,7 @@ class ConfigRows(ConfigQuestions):
         context = self._context
         context.guard(access, event, lambda: context.database.write(work))
 
-    def _save(
+    def _saved(
         self,
         access: Access,
         event: Event,
@@ -44,22 +44,24 @@ class ConfigRows(ConfigQuestions):
         config_id: str,
         work: Callable[[Session], object],
     ) -> ConfigView:
-        """Change a config, and return what has become of it.
+        """Change a config and return it as it is then.
 
-        That is read with the change and not after it: what fails then would be taken for a change
-        that has failed.
+        It is read in the same transaction: what another does to it next, or to the connection, is
+        no failure of what has been saved.
         """
-        found: list[Row[Any] | None] = []
+        wanted = ConfigList(scope)
 
-        def both(session: Session) -> None:
+        def change(session: Session) -> Row[Any]:
             work(session)
             session.flush()
             connection = session.connection()
-            query = self._query(connection, access, ConfigList(scope))
-            found.append(reading.one(connection, query, config_id))
+            row = reading.one(connection, self._query(connection, access, wanted), config_id)
+            assert row is not None  # noqa: S101 - it has just been written
+            return row
 
-        self._write(access, event, both)
-        return self._views(access, scope, [row for row in found if row is not None])[0]
+        context = self._context
+        row = context.guard(access, event, lambda: context.database.write(change))
+        return self._views(access, scope, [row])[0]
 
     def _fetch(
         self, session: Session, access: Access, view: ConfigView, *, any_version: bool = False

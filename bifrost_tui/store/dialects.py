@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, String, false
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 
 class _AnyCaseLike(FunctionElement[bool]):
@@ -80,3 +81,28 @@ def _column(prefix: str) -> Any:
 
 compiles(_Unindexed)(_column(""))
 compiles(_Unindexed, "sqlite")(_column("+"))
+
+
+class ConfigPlace(FunctionElement[Any]):
+    """What a walk along all configs goes by: unique, ordered, and near to how they lie.
+
+    On SQLite that is the number of a row: rows that follow each other share pages, and by the ids,
+    which are random, each row of a batch would be a page to write. On other engines, the id.
+    """
+
+    inherit_cache = True
+    type: Any = NullType()
+
+
+@compiles(ConfigPlace)
+def _by_id(_element: ConfigPlace, _compiler: Any, **_options: Any) -> str:
+    return "config.id"
+
+
+@compiles(ConfigPlace, "sqlite")
+def _by_row(_element: ConfigPlace, _compiler: Any, **_options: Any) -> str:
+    return "config.rowid"
+
+
+FIRST_PLACE: dict[str, Any] = {"sqlite": -(2**63), "postgresql": ""}
+"""What no config stands before."""

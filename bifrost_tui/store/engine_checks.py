@@ -7,6 +7,7 @@ admins of all organizations alone, with an event in the log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Connection, Index, Table, func, inspect, select, text
@@ -14,16 +15,15 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex
 
 from bifrost_tui.display import counted
-from bifrost_tui.errors import AccessDeniedError
+from bifrost_tui.errors import AccessDeniedError, BifrostError
 from bifrost_tui.store import sqlite_checks
 from bifrost_tui.store.access import EVERYWHERE, Role, require_all
-from bifrost_tui.store.audit import Event
+from bifrost_tui.store.audit import FAILED, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config, member, metadata
-from bifrost_tui.store.sqlite import prepare_storage
-from bifrost_tui.store.sqlite_checks import checkpoint
+from bifrost_tui.store.sqlite_checks import checkpoint, keep_log
 from bifrost_tui.store.troubles import ELSE, Mend, Trouble, some
 from bifrost_tui.store.values import ConfigType
 
@@ -228,7 +228,14 @@ def mend_engine(repository: Repository, access: Access, what: Mend) -> None:
     context.guard(access, event, lambda: context.database.write_rows(work))
     # What is done within no transaction comes when its event is written.
     if what in _OUTSIDE:
-        _OUTSIDE[what](context.database)
+        try:
+            _OUTSIDE[what](context.database)
+        except BifrostError:
+            failed = replace(event, outcome=FAILED)
+            context.database.write_rows(
+                lambda connection: context.chain.append(connection, access, failed)
+            )
+            raise
 
 
 def _reindex(database: Database, connection: Connection) -> None:
@@ -241,6 +248,6 @@ def _reindex(database: Database, connection: Connection) -> None:
 
 
 _OUTSIDE: dict[Mend, Callable[[Database], None]] = {
-    Mend.LOG_MODE: prepare_storage,
+    Mend.LOG_MODE: keep_log,
     Mend.CHECKPOINT: checkpoint,
 }

@@ -37,3 +37,8 @@ def key_uses(repository: Repository, access: Access) -> tuple[KeyUse, ...]:
 
     """
     return repository.master_keys.uses(access)
+
+
+def guessable_keys(repository: Repository) -> tuple[str, ...]:
+    """Return the ids of the keys at hand that others could guess, or have read somewhere."""
+    return repository._context.keyring.guessable

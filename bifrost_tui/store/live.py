@@ -1,17 +1,18 @@
 """What others change, noticed within a moment and for next to nothing.
 
-SQLite counts the commits of other connections; asking for the count takes microseconds. Only where
-it has moved is the audit log read on from the last event seen: nothing changes without an event.
+Nothing changes without an event in the audit log, so the log is read on from the last event seen,
+once something says that there may be more. SQLite counts the commits of other connections; asking
+for the count takes microseconds. PostgreSQL tells by itself: :mod:`.listening`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 from bifrost_tui.store.audit import DONE, EXPORT_CONFIGS, HANDOVER, READS, RESTORE
 from bifrost_tui.store.engine import Database
@@ -26,11 +27,14 @@ _NO_CHANGE = frozenset({*READS, HANDOVER, EXPORT_CONFIGS})
 _OF_NO_LIST = ("presence", "database", "key", "audit")
 
 _SINCE = (
-    "SELECT action, organization_id, outcome FROM audit_event"
+    "SELECT action, organization_id, outcome, max(sequence) FROM audit_event"
     " WHERE sequence > ? GROUP BY action, organization_id, outcome"
 )
 _LAST = "SELECT sequence, chain_hash FROM audit_event ORDER BY sequence DESC LIMIT 1"
-_HASH = "SELECT chain_hash FROM audit_event WHERE sequence = ?"
+_THIS = "SELECT sequence, chain_hash FROM audit_event WHERE sequence = ?"
+
+Ask = Callable[[str, tuple[object, ...]], Sequence[Sequence[Any]]]
+"""Runs a statement, whose parameters stand as ``?``, and returns all of its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,48 @@ EVERYTHING = Changes(frozenset({GLOBAL}), organizations=True, members=True)
 
 
 class Watch(Protocol):
-    """Tells of changes until it is closed; other engines may wait for notifications instead."""
+    """Tells of changes until it is closed."""
 
-    def start(self, told: Callable[[Changes], object]) -> None:
-        """Begin to tell, in a thread of its own."""
+    def start(
+        self,
+        told: Callable[[Changes], object],
+        reached: Callable[[bool], object] | None = None,
+    ) -> None:
+        """Begin to tell, in a thread of its own; also when a server is lost, and reached again."""
+
+    def tick(self) -> Changes:
+        """Look once, and return what was changed since the last look."""
 
     def close(self) -> None:
         """Stop telling."""
+
+
+class LogReader:
+    """Reads the audit log on from the last event that was seen."""
+
+    def __init__(self) -> None:
+        self._seen: Sequence[Any] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is an event to read on from."""
+        return self._seen is not None
+
+    def begin(self, ask: Ask) -> None:
+        """Take what stands there as seen."""
+        self._seen = next(iter(ask(_LAST, ())), None)
+
+    def read_on(self, ask: Ask) -> Changes:
+        """Return what the events since say was changed."""
+        seen = self._seen
+        if seen is None or [tuple(row) for row in ask(_THIS, (seen[0],))] != [tuple(seen)]:
+            # Another history than the one that was followed: a backup was restored.
+            self.begin(ask)
+            return EVERYTHING
+        rows = ask(_SINCE, (seen[0],))
+        if rows:
+            self._seen = next(iter(ask(_THIS, (max(row[3] for row in rows),))), None)
+        return _changes((row[0], row[1], row[2]) for row in rows)
 
 
 class SqliteWatch:
@@ -78,15 +117,19 @@ class SqliteWatch:
         self._interval = interval
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
-        self._last: tuple[int, str] | None = None
+        self._log = LogReader()
         self._lock = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
         # From now on, and not from when the thread gets to it.
         self.tick()
 
-    def start(self, told: Callable[[Changes], object]) -> None:
-        """Begin to tell, in a thread of its own."""
+    def start(
+        self,
+        told: Callable[[Changes], object],
+        reached: Callable[[bool], object] | None = None,
+    ) -> None:
+        """Begin to tell, in a thread of its own; of a file nobody is told that it is reached."""
 
         def run() -> None:
             while not self._stop.wait(self._interval):
@@ -117,23 +160,17 @@ class SqliteWatch:
         # What is read is of one moment, and read at once: nothing is held.
         self._connection.execute("BEGIN")
         try:
-            found = self._read(self._connection)
+            changes = self._log.read_on(self._ask) if self._log.has_begun else Changes()
+            if not self._log.has_begun:
+                self._log.begin(self._ask)
         finally:
             self._connection.execute("ROLLBACK")
         self._version = version
-        return found
+        return changes
 
-    def _read(self, connection: sqlite3.Connection) -> Changes:
-        [last] = connection.execute(_LAST).fetchall() or [(0, "")]
-        before, found = self._last, Changes()
-        if before is not None:
-            sequence, chain_hash = before
-            if sequence and connection.execute(_HASH, (sequence,)).fetchall() != [(chain_hash,)]:
-                found = EVERYTHING
-            else:
-                found = _changes(connection.execute(_SINCE, (sequence,)).fetchall())
-        self._last = last
-        return found
+    def _ask(self, statement: str, values: tuple[object, ...]) -> Sequence[Sequence[Any]]:
+        assert self._connection is not None  # noqa: S101 - it has just been opened
+        return self._connection.execute(statement, values).fetchall()
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -83,7 +83,8 @@ class PostgresDatabase(Database):
 
     def __init__(self, address: str, url: str) -> None:
         self._address = address
-        self._driver = driver()
+        self.driver = driver()
+        """psycopg itself."""
         super().__init__(_engine(self.open), url)
 
     def open(self) -> psycopg.Connection[Any]:
@@ -93,11 +94,11 @@ class PostgresDatabase(Database):
             psycopg.Error: it cannot be opened; :meth:`told` says why in our words.
 
         """
-        given = self._driver.conninfo.conninfo_to_dict(self._address)
+        given = self.driver.conninfo.conninfo_to_dict(self._address)
         options = f"{given.pop('options', '')} -c timezone=UTC".strip()
         parameters: dict[str, Any] = {**_DEFAULTS, **given, "options": options}
         parameters["client_encoding"] = "utf8"
-        connection: psycopg.Connection[Any] = self._driver.connect(**parameters, autocommit=True)
+        connection: psycopg.Connection[Any] = self.driver.connect(**parameters, autocommit=True)
         return connection
 
     def holds_nothing(self, connection: Connection) -> bool:
@@ -213,13 +214,13 @@ class PostgresDatabase(Database):
         )
 
     def _explain_driver(self, error: BaseException) -> errors.DatabaseError | None:
-        return self.told(error) if isinstance(error, self._driver.Error) else None
+        return self.told(error) if isinstance(error, self.driver.Error) else None
 
     def told(self, error: Any) -> errors.DatabaseError:
         """Say in our words what the driver or the server said; theirs may quote a value."""
         if state := error.sqlstate:
             known = next((known for known in _TOLD if state.startswith(known.states)), _REFUSED)
-        elif isinstance(error, self._driver.OperationalError):
+        elif isinstance(error, self.driver.OperationalError):
             known = _of_connection(str(error))
         else:
             known, state = _REFUSED, type(error).__name__

@@ -76,8 +76,13 @@ _UNCHECKED = _of_ours(
 )
 _CODE = _of_ours(
     "SELECT 'trigger ' || t.tgname || ' of ' || r.relname FROM pg_catalog.pg_trigger t"
-    " JOIN pg_catalog.pg_class r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgrelid IN"
-    " $OURS UNION ALL SELECT 'rule ' || w.rulename || ' of ' || r.relname"
+    " JOIN pg_catalog.pg_class r ON r.oid = t.tgrelid"
+    " JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid"
+    " WHERE NOT t.tgisinternal AND t.tgrelid IN $OURS"
+    # Our own, which tells those who listen that there is something to read.
+    " AND (t.tgname, r.relname, f.proname)"
+    " <> ('tell_of_events', 'audit_event', 'bifrost_tell_of_events')"
+    " UNION ALL SELECT 'rule ' || w.rulename || ' of ' || r.relname"
     " FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_class r ON r.oid = w.ev_class"
     " WHERE w.ev_class IN $OURS ORDER BY 1"
 )

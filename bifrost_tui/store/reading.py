@@ -8,6 +8,7 @@ the walk. What few rows have (overdue, unreadable) is found through its own inde
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -267,16 +268,24 @@ def by_key(connection: Connection, query: ListQuery, key: str) -> Row[Any] | Non
     return max(found, key=lambda row: row.scope_id == query.scope_id, default=None)
 
 
-def _columns(query: ListQuery, whole: bool) -> list[Any]:
+def _columns(query: ListQuery, whole: bool) -> tuple[Any, ...]:
+    return _made_columns(query.scope_id, query.key_ids, query.seen, whole)
+
+
+# Made once for what is asked again and again: making them takes longer than the answer.
+@lru_cache(maxsize=64)
+def _made_columns(
+    scope_id: str, key_ids: tuple[str, ...], seen: frozenset[str] | None, whole: bool
+) -> tuple[Any, ...]:
     value = config.c.value if whole else func.substr(config.c.value, 1, PREVIEW)
     secret = config.c.secret
     token = secret if whole else case((func.length(secret) <= TOKEN_CHECKED, secret))
     shadows = (
         literal(False)
-        if query.scope_id == GLOBAL
+        if scope_id == GLOBAL
         else and_(config.c.scope_id != GLOBAL, _in_scope(config.c.key, GLOBAL))
     )
-    return [
+    return (
         config.c.id,
         config.c.scope_id,
         config.c.key,
@@ -290,9 +299,9 @@ def _columns(query: ListQuery, whole: bool) -> list[Any]:
         exists().where(key_check.c.key_id == config.c.key_id).label("key_known"),
         config.c.hint,
         config.c.refers_to,
-        dangling(config, query.scope_id, query.key_ids).label("dangling"),
+        dangling(config, scope_id, key_ids).label("dangling"),
         config.c.fingerprint,
-        reused(config, query.seen).label("reused"),
+        reused(config, seen).label("reused"),
         config.c.integration,
         config.c.description,
         config.c.rotate_every_days,
@@ -305,4 +314,4 @@ def _columns(query: ListQuery, whole: bool) -> list[Any]:
         config.c.updated_by,
         config.c.version,
         shadows.label("shadows"),
-    ]
+    )

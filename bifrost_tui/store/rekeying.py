@@ -238,9 +238,10 @@ class _Rotation:
         batch = rows.remaining(connection, self._old, self._batch + 1)
         if len(batch) > self._batch:
             tried = sum(self._sums.not_opened[key_id] for key_id in self._old)
-            if self._sums.moved or tried < self._count_old(connection):
+            if self._sums.moved or tried != self._count_old(connection):
                 return None
-        elif batch:
+        else:
+            # What did not open may have got another value, or be gone.
             self._sums.anew(self._old)
             done = self._rekeyer.run(rows.jobs_of(batch))
             self._sums.failed(rows.unopened(batch, done))

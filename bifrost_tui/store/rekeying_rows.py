@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bifrost_tui.crypto.rekeying import Done, Job, Rekeyer
 from bifrost_tui.crypto.rekeying_worker import Worker, WorkerLostError
-from bifrost_tui.store.dialects import among, unindexed
+from bifrost_tui.store.dialects import FIRST_PLACE, ConfigPlace, among, unindexed
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.schema import GLOBAL, config, organization
@@ -37,10 +37,12 @@ _JOB = 6
 _COLUMNS = (
     *(config.c.scope_id, config.c.id, config.c.secret_version, config.c.key_id),
     *(config.c.secret, config.c.hint, config.c.version, config.c.key),
+    ConfigPlace().label("place"),
 )
 _PUT = Quick(
     update(config)
     .where(
+        ConfigPlace() == bindparam("its_place"),
         config.c.id == bindparam("its_id"),
         # Whatever changes a value or its mask counts one of these up, or takes another key.
         config.c.version == bindparam("its_version"),
@@ -73,31 +75,31 @@ def processes_for(number: int) -> int:
 
 
 class Walk:
-    """The secrets that are under other keys, in the order of their ids."""
+    """The secrets that are under other keys, one after another."""
 
     def __init__(self, database: Database, key_ids: Collection[str], size: int) -> None:
         self._database = database
         self._size = size
-        key = unindexed(config.c.key_id)
-        # By the ids, whose order nothing changes: those before are done, or do not open.
+        key, place = unindexed(config.c.key_id), ConfigPlace()
+        # What is written meanwhile stands behind, or is found at the end.
         self._query = Quick(
             select(*_COLUMNS)
             .where(
-                config.c.id > bindparam("after"),
+                place > bindparam("after"),
                 config.c.secret.is_not(None),
                 or_(key.is_(None), *(key == bindparam(f"key_{at}") for at in range(len(key_ids)))),
             )
-            .order_by(config.c.id)
+            .order_by(place)
             .limit(bindparam("most", type_=Integer))
         )
         self._keys = {f"key_{at}": key_id for at, key_id in enumerate(key_ids)}
 
     def batches(self) -> Iterator[Batch]:
         """Return batch after batch, each as it is when it is asked for."""
-        after = ""
+        after = FIRST_PLACE[self._database.dialect]
         while batch := self._database.read(lambda connection: self._batch(connection, after)):  # noqa: B023
             yield batch
-            after = batch[-1][1]
+            after = batch[-1][8]
 
     def _batch(self, connection: Connection, after: str) -> Batch:
         found: Batch = []
@@ -179,6 +181,7 @@ def put(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> 
     """Put new tokens into the rows that are still as they were; return how many these are."""
     values = [
         {
+            "its_place": row[8],
             "its_id": row[1],
             "its_version": row[6],
             "its_secret_version": row[2],

@@ -6,16 +6,19 @@ Every call takes the actor's access and checks it. No call returns a secret's va
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
+
+from sqlalchemy import func, select
 
 from bifrost_tui.clock import Clock
 from bifrost_tui.store.config_changes import ConfigChanges
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.everywhere import Everywhere
-from bifrost_tui.store.live import INTERVAL, SqliteWatch
+from bifrost_tui.store.live import INTERVAL, SqliteWatch, Watch
 from bifrost_tui.store.organizations import Organizations
 from bifrost_tui.store.presence import Presence
 from bifrost_tui.store.removal import Members
+from bifrost_tui.store.schema import key_check
 
 if TYPE_CHECKING:
     from bifrost_tui.store.audit_lists import AuditLog
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from bifrost_tui.store.exporting import Exports
     from bifrost_tui.store.importing import Imports
     from bifrost_tui.store.rekeying import MasterKeys
+
+_ANYTHING = select(func.count()).select_from(key_check)
 
 
 class Repository:
@@ -35,7 +40,7 @@ class Repository:
         self.everywhere = Everywhere(context)
         self.members = Members(context)
         self.presence = Presence(context)
-        self._watches: list[SqliteWatch] = []
+        self._watches: list[Watch] = []
         self.notices = notices
         """What opening the database did that its users should know (a migration, a backup)."""
 
@@ -106,9 +111,29 @@ class Repository:
         """Import what the first change needs, so that it does not wait for it."""
         import bifrost_tui.store.tables  # noqa: F401
 
-    def watch(self, interval: float = INTERVAL) -> SqliteWatch:
-        """Watch for changes, from now on; it ends when it or the repository is closed."""
-        watch = SqliteWatch(self._context.database, interval)
+    def reach(self) -> None:
+        """Read next to nothing, to see whether the database can be read.
+
+        Raises:
+            DatabaseError: it cannot, and this is why.
+
+        """
+        self._context.database.read(lambda connection: connection.scalar(_ANYTHING))
+
+    def watch(self, interval: float = INTERVAL) -> Watch:
+        """Watch for changes, from now on; it ends when it or the repository is closed.
+
+        ``interval`` is how often an engine is looked at that does not tell by itself.
+        """
+        database = self._context.database
+        watch: Watch
+        if database.dialect == "postgresql":
+            from bifrost_tui.store.listening import PostgresWatch
+            from bifrost_tui.store.postgres import PostgresDatabase
+
+            watch = PostgresWatch(cast("PostgresDatabase", database))
+        else:
+            watch = SqliteWatch(database, interval)
         self._watches.append(watch)
         return watch
 

@@ -228,7 +228,7 @@ class Restoring:
 
     def _name_of_copy(self, database: Database) -> Path:
         """Return a new name beside the database, or beside the backup where it is no file."""
-        beside = database.path or self._backup.path
+        beside = database.path or self._backup.path.with_name("bifrost")
         stamp = self._clock().strftime("%Y%m%d-%H%M%S")
         name = f"{beside.name}.before-restore.{stamp}"
         found, number = beside.with_name(f"{name}.bak"), 1

@@ -125,12 +125,12 @@ _TOLD = (
     ("SQLITE_INTERRUPT", errors.DatabaseInterruptedError, "The read was cancelled."),
     (
         "SQLITE_CANTOPEN",
-        errors.DatabaseError,
+        errors.DatabaseUnreachableError,
         "The database ({shown}) cannot be opened. Check the rights of the file and its folder.",
     ),
     (
         "SQLITE_IOERR",
-        errors.DatabaseError,
+        errors.DatabaseUnreachableError,
         (
             "Reading or writing the database ({shown}) failed ({name}). Nothing was changed; check"
             " the disk."

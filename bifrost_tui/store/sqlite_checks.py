@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bifrost_tui.display import visible
-from bifrost_tui.errors import DatabaseBusyError
+from bifrost_tui.errors import DatabaseBusyError, DatabaseError
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.schema import VERSION_TABLE, metadata
+from bifrost_tui.store.sqlite import prepare_storage
 from bifrost_tui.store.troubles import ELSE, Mend, Trouble
 
 LARGE_LOG = 64 * 1024 * 1024
@@ -76,6 +77,19 @@ def code(connection: Connection) -> list[str]:
     ours = {table.name for table in metadata.sorted_tables} | {VERSION_TABLE}
     rows = connection.exec_driver_sql(_TRIGGERS)
     return [f"trigger {row[0]} of {row[1]}" for row in rows if row[1] in ours]
+
+
+def keep_log(database: Database) -> None:
+    """Let the file keep a write-ahead log.
+
+    Raises:
+        DatabaseError: it does not, as on some disks of other hosts, or another program is reading.
+
+    """
+    prepare_storage(database)
+    mode = database.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar())
+    if mode != "wal":
+        raise DatabaseError(f"The database ({database.shown}) keeps no write-ahead log here.")
 
 
 def checkpoint(database: Database) -> None:

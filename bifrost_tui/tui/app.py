@@ -23,8 +23,8 @@ from bifrost_tui.errors import BifrostError, DatabaseMissingError
 from bifrost_tui.origin import Origin
 from bifrost_tui.settings import Settings, ThemeName, shown_url
 from bifrost_tui.tui.base import LOCK_KEY, DataScreen
-from bifrost_tui.tui.live import LiveApp
 from bifrost_tui.tui.locking import Seconds
+from bifrost_tui.tui.reaching import ReachingApp
 from bifrost_tui.tui.safe_app import run_app
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.themes import OURS
@@ -55,7 +55,7 @@ _QUEUES = (
 """What the palette offers to rotate everywhere, in words and as the store names it."""
 
 
-class BifrostApp(LiveApp[int]):
+class BifrostApp(ReachingApp[int]):
     """Bifrost TUI over one database, for one actor."""
 
     TITLE = "Bifrost TUI"
@@ -211,6 +211,11 @@ class BifrostApp(LiveApp[int]):
 
             self.failure = error
             self.switch_screen(ProblemScreen(error))
+
+    def open_again(self) -> None:
+        """Try once more to open the database, and the organization that was asked for."""
+        self.failure = None
+        self.switch_screen(OrganizationsScreen(open_name=self._organization))
 
     def context_line(self) -> Text:
         """Say who works against what."""

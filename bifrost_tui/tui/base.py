@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
@@ -14,7 +15,12 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.timer import Timer
 
-from bifrost_tui.errors import BifrostError, DatabaseInterruptedError
+from bifrost_tui.errors import (
+    BifrostError,
+    DatabaseInterruptedError,
+    DatabaseUncertainError,
+    DatabaseUnreachableError,
+)
 from bifrost_tui.tui.widgets.lines import Status
 
 if TYPE_CHECKING:
@@ -28,6 +34,10 @@ T = TypeVar("T")
 LABEL_WIDTH = 14
 """The room of the labels at the left of facts and fields."""
 
+
+STAYS = "What shows is as it was; trying again …"
+LOST = f"The database cannot be reached. {STAYS}"
+REACHED = "The database is reached again."
 
 LOCK_KEY = Binding(
     "ctrl+l", "app.lock_now", "lock", id="app.lock", tooltip="Lock the screens now", show=False
@@ -58,8 +68,13 @@ class DataScreen(Screen[ScreenResultType]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     _missed: Changes | None = None
+    _said_lost: Text | None = None
+    """What the status line says of a database that cannot be reached, if it says that."""
+    _said_unknown: Text | None = None
+    """What it says of a change of which nobody knows whether it was saved."""
+    _unanswered: tuple[Callable[[], None], ...] = ()
     _asked = 0
-    _waiting: Timer | None = None
+    _pending_look: Timer | None = None
 
     @property
     def bifrost(self) -> BifrostApp:
@@ -82,24 +97,34 @@ class DataScreen(Screen[ScreenResultType]):
         answer: Callable[[T], object],
         *,
         problem: Callable[[BifrostError], object] | None = None,
+        again: bool = False,
     ) -> None:
-        """Ask in a thread; hand over the answer, or the error where it is one of ours."""
+        """Ask in a thread; hand over the answer, or the error where it is one of ours.
+
+        ``again`` asks once more when a database that could not be reached is reached again.
+        """
         # A thread has a context of its own, which knows no app: a screen that closes meanwhile
         # could not be asked for the repository any more.
         context = copy_context()
+
+        def lost(error: BifrostError) -> None:
+            if again and isinstance(error, DatabaseUnreachableError):
+                asking = partial(self.ask, question, answer, problem=problem, again=True)
+                self._unanswered += (asking,)
+            self._failed_to_ask(error, problem or self.tell_problem)
 
         def work() -> None:
             try:
                 found = context.run(question)
             except BifrostError as error:
                 failed = error
-                self._post_answer(lambda: (problem or self.tell_problem)(failed))
+                self._post_answer(lambda: lost(failed))
             else:
                 self._post_answer(lambda: answer(found))
 
         self._asked += 1
-        if self._waiting is None:
-            self._waiting = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
+        if self._pending_look is None:
+            self._pending_look = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
         self.run_worker(work, thread=True, group=f"ask-{id(self)}")
 
     def _post_answer(self, answer: Callable[[], object]) -> None:
@@ -111,23 +136,80 @@ class DataScreen(Screen[ScreenResultType]):
 
     def _look_what_it_waits_for(self) -> None:
         """Say so when a change waits for others, who may hold the database for a while."""
-        self._waiting = None
+        self._pending_look = None
         if not self._asked or not self.bifrost.is_open:
             return
         if self.repository.is_waiting(WAITS_FOR):
             if self.query(Status):
                 self.say(WAITING, "warning")
         else:
-            self._waiting = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
+            self._pending_look = self.set_timer(WAITS_FOR, self._look_what_it_waits_for)
 
     def _no_longer_waits(self) -> None:
         self._asked -= 1
-        if not self._asked and self._waiting is not None:
-            self._waiting.stop()
-            self._waiting = None
+        if not self._asked and self._pending_look is not None:
+            self._pending_look.stop()
+            self._pending_look = None
         for status in self.query(Status):
             if status.said.plain.endswith(WAITING):
                 status.clear()
+
+    def _failed_to_ask(
+        self, error: BifrostError, problem: Callable[[BifrostError], object]
+    ) -> None:
+        line = self._status_line
+        before = line.said if line else None
+        problem(error)
+        if not isinstance(error, DatabaseUnreachableError):
+            return
+        line = self._status_line
+        if line is not None and line.said is not before:
+            # What is not known stays to be read; what is over goes.
+            if isinstance(error, DatabaseUncertainError):
+                self._said_unknown = line.said
+            else:
+                self._said_lost = line.said
+        self.bifrost.database_lost()
+
+    @property
+    def _status_line(self) -> Status | None:
+        return next(iter(self.query(Status)), None) if self.is_attached else None
+
+    def database_lost(self) -> None:
+        """Say that the database cannot be reached, and go on showing what shows."""
+        line = self._status_line
+        if line is None or self._says_more(line):
+            return
+        line.say(LOST, "error")
+        self._said_lost = line.said
+
+    def _says_more(self, line: Status) -> bool:
+        """Tell whether a status line says in its own words that the database is lost."""
+        own = (self._said_lost, self._said_unknown)
+        return any(words is not None and line.said is words for words in own)
+
+    def database_reached(self) -> None:
+        """Say that it is reached again, and read anew what shows; what was typed stays."""
+        if not self.is_attached:
+            return
+        line, lost = self._status_line, self._said_lost
+        self._said_lost = None
+        if line is not None and lost is not None and line.said is lost:
+            line.say(REACHED, "success")
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Read again all that shows; reads of the time before may have failed."""
+        from bifrost_tui.store.live import EVERYTHING
+
+        self.ask_unanswered()
+        self.tell_changes(EVERYTHING)
+
+    def ask_unanswered(self) -> None:
+        """Ask again what was asked in vain and is to be asked again."""
+        unanswered, self._unanswered = self._unanswered, ()
+        for ask in unanswered:
+            ask()
 
     @on(Answered)
     def _hand_over(self, message: Answered) -> None:
@@ -166,7 +248,13 @@ class DataScreen(Screen[ScreenResultType]):
 
     def tell_problem(self, error: BifrostError) -> None:
         """Show an error in the status line; a read that was cut short is none."""
-        if not isinstance(error, DatabaseInterruptedError):
+        away = isinstance(error, DatabaseUnreachableError)
+        if away and not isinstance(error, DatabaseUncertainError):
+            line = self._status_line
+            if line is None or line.said is not self._said_unknown:
+                what = error.message.partition(". ")[0].rstrip(".")
+                self.say(f"{what}. {STAYS}", "error")
+        elif not isinstance(error, DatabaseInterruptedError):
             self.say(error.message, "error")
 
     def why_not(self, action: str) -> str:

@@ -17,7 +17,7 @@ from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.wired_app import ReturnT
 
 if TYPE_CHECKING:
-    from bifrost_tui.store.live import Changes, SqliteWatch
+    from bifrost_tui.store.live import Changes, Watch
     from bifrost_tui.store.repository import Repository
     from bifrost_tui.store.views import ConfigView
 
@@ -36,7 +36,7 @@ class LiveApp(LockingApp[ReturnT]):
     def __init__(self, *, live: bool, **options: Any) -> None:
         super().__init__(**options)
         self._live = live
-        self._live_watch: SqliteWatch | None = None
+        self._live_watch: Watch | None = None
         self._while_locked: Changes | None = None
 
     def prepare_watch(self, repository: Repository) -> None:
@@ -48,7 +48,10 @@ class LiveApp(LockingApp[ReturnT]):
         """Begin to follow what others change."""
         self.prepare_watch(repository)
         if self._live_watch is not None:
-            self._live_watch.start(self._tell)
+            self._live_watch.start(self._tell, self.tell_reached)
+
+    def tell_reached(self, is_reached: bool) -> None:
+        """Take that the server was lost, or is reached again; called in the watch's thread."""
 
     def _tell(self, changes: Changes) -> None:
         # From the thread of the watch; the app may be going just now.
@@ -116,17 +119,19 @@ class Freshness:
         def lost(error: BifrostError) -> None:
             if self._busy():
                 return
-            how = "just now"
-            if isinstance(error, ConflictError) and error.at is not None:
-                how = f"by {visible(error.by)} {ago(error.at, screen.bifrost.clock())}"
-            elif not isinstance(error, NotFoundError):
-                return
-            words = f"{visible(view.key)} was deleted {how}: {self._verb} will say so"
-            screen.say(words, "warning")
+            if words := deleted_words(view, error, screen.bifrost.clock()):
+                screen.say(f"{words}: {self._verb} will say so", "warning")
 
         screen.ask(
             lambda: screen.repository.configs.current(screen.access, view), found, problem=lost
         )
+
+
+def deleted_words(view: ConfigView, error: BifrostError, now: datetime) -> str:
+    """Say who deleted a config and when, as far as it is known; empty where it is still there."""
+    if isinstance(error, ConflictError) and error.at is not None:
+        return f"{visible(view.key)} was deleted by {visible(error.by)} {ago(error.at, now)}"
+    return f"{visible(view.key)} was deleted just now" if isinstance(error, NotFoundError) else ""
 
 
 def is_shut_out(error: BifrostError) -> bool:

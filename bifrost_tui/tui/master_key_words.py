@@ -217,7 +217,7 @@ def _next(keys: Keys, place: Place, report: RekeyReport | None, *, may_rotate: b
         old = _names([use.key_id for use in keys.older if use.secrets])
         if ended and report is not None and not report.cancelled:
             return (
-                f"{old} cannot go yet. Give what failed a new value, or the key that it needs;"
+                f"{old} cannot go yet. Give what failed its key or a new value, or delete it;"
                 " then rotate once more."
             )
         verb = "Go on" if ended else "Rotate"

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     lifecycle,
     platform_files,
     reading,
+    rekeying,
     roles,
     scale,
     scrubbing,
@@ -42,6 +43,7 @@ _GROUPS = {
     "transfer": transfer,
     "sealed": sealed,
     "platform": platform_files,
+    "rekey": rekeying,
     "wire": wire,
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input
 
 from bifrost_tui.store import engine
@@ -20,7 +21,6 @@ from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView
 from bifrost_tui.tui import base
-from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.live import DataChanged
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
@@ -92,7 +92,7 @@ def rename(repository: Repository, view: ConfigView, key: str) -> ConfigView:
     return repository.configs.edit(BOB, view, draft)
 
 
-FORMS: dict[str, tuple[type[DataScreen[Any]], str]] = {
+FORMS: dict[str, tuple[type[Screen[Any]], str]] = {
     "e": (ConfigForm, "saving"),
     "r": (RotateScreen, "saving"),
     "d": (DeleteScreen, "deleting"),
@@ -255,8 +255,9 @@ async def test_a_save_that_waits_says_so_and_ends_well(
         try:
             assert await asyncio.to_thread(entered.wait, 60)
             send_key(pilot, "enter")
-            while "Waiting: another program is changing the database" not in words(pilot):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+            while not (said := "Waiting: another program is changing" in words(pilot)):
+                await pilot.pause()
+            assert said
             assert not field(pilot).is_empty
             assert_no_plaintext(pilot.app)  # type: ignore[arg-type]
         finally:

@@ -12,7 +12,7 @@ from tests.support import ALICE, plain, planted, secret
 from tests.unit.cli_support import Cli, act_as, opened
 
 
-def make_well(home: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def make_well(home: Path, monkeypatch: pytest.MonkeyPatch, *, key: bool = True) -> Cli:
     """Return a user with a key file and a database with a secret in it, and nothing wrong."""
     act_as(monkeypatch, "alice")
     for name in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONSTARTUP", "PYTHONTRACEMALLOC"):
@@ -27,7 +27,7 @@ def make_well(home: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setattr("bifrost_tui.cli.doctor_host.given_core_limit", lambda: (0, 0))
     monkeypatch.setattr("bifrost_tui.cli.doctor_files._MOUNTS", home / "no-mounts")
     cli = Cli(home, [planted()[0]])
-    cli("setup", "--make-key")
+    cli("setup", *(["--make-key"] if key else []))
     with opened() as repository:
         scope = repository.organizations.add(ALICE, "Acme")
         repository.configs.add(ALICE, scope, secret("KEY", planted()[0]))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hmac
 import json
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 
 from bifrost_tui.crypto.verifier import RootSecret
 from bifrost_tui.errors import BifrostError, DatabaseError, OrganizationNotFoundError
@@ -21,6 +21,7 @@ from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigList
+from bifrost_tui.store.schema import metadata
 from bifrost_tui.store.views import GLOBAL_SCOPE, ChainReport, ConfigView, Scope
 from tests.support import (
     ALICE,
@@ -31,7 +32,6 @@ from tests.support import (
     add_member,
     assert_silent,
     by_hand,
-    database_path,
     events,
     make_settings,
     plain,
@@ -84,11 +84,12 @@ CHANGES = {
 
 @pytest.mark.parametrize("column", CHANGES)
 def test_a_changed_event_is_found(told: Repository, column: str) -> None:
-    assert set(CHANGES) == {name for _, name, *_ in by_hand(told, "PRAGMA table_info(audit_event)")}
+    assert set(CHANGES) == set(metadata.tables["audit_event"].columns.keys())
     by_hand(told, f"UPDATE audit_event SET {column} = {CHANGES[column]} WHERE sequence = 5")
     assert told._context.chain.verify() == ChainReport(4, 5)
 
 
+@pytest.mark.sqlite  # its columns take anything; another engine's take what fits
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -98,6 +99,18 @@ def test_a_changed_event_is_found(told: Repository, column: str) -> None:
         ("at", b"2026"),
         ("details", b"\xff"),
         ("key", b"\xff\xfe"),
+    ],
+)
+def test_an_event_whose_columns_hold_what_is_none_is_found(
+    told: Repository, column: str, value: object
+) -> None:
+    by_hand(told, f"UPDATE audit_event SET {column} = ? WHERE sequence = 5", value)
+    assert told._context.chain.verify() == ChainReport(4, 5)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
         ("actor", ""),
         ("organization", "\x1b[31m"),
         ("chain_hash", ""),
@@ -111,7 +124,7 @@ def test_an_event_that_nobody_could_have_written_is_found(
     assert told._context.chain.verify() == ChainReport(4, 5)
 
 
-@pytest.mark.parametrize("value", ["é" * 64, "", b"\xff", 7])
+@pytest.mark.parametrize("value", ["é" * 64, "", "7"])
 def test_work_goes_on_after_an_event_that_was_tampered_with(
     told: Repository, acme: Scope, value: object
 ) -> None:
@@ -213,7 +226,7 @@ def test_a_long_chain_is_walked_to_its_end(repository: Repository) -> None:
     assert repository._context.chain.verify() == ChainReport(1000, 1001)
 
 
-def test_an_event_told_during_the_walk_breaks_nothing(told: Repository) -> None:
+def test_an_event_told_during_the_walk_breaks_nothing(told: Repository, home: Path) -> None:
     """Between the last page of the walk and its check of the count, another process appends."""
     seen: list[str] = []
 
@@ -226,9 +239,6 @@ def test_an_event_told_during_the_walk_breaks_nothing(told: Repository) -> None:
                     lambda connection: context.chain.append(connection, BOB, Event("test.event"))
                 )
 
-    path = told._context.database.path
-    assert path is not None
-    home = path.parents[3]
     event.listen(told._context.database.engine, "before_cursor_execute", meanwhile)
     assert told._context.chain.verify() == ChainReport(8, None)
     assert seen
@@ -247,12 +257,10 @@ def test_a_moment_is_told_in_utc_whatever_the_clock_says(repository: Repository)
     assert repository._context.chain.verify() == ChainReport(2, None)
 
 
-def test_the_chain_stays_whole_when_the_master_key_is_changed(told: Repository) -> None:
-    path = told._context.database.path
-    assert path is not None
+def test_the_chain_stays_whole_when_the_master_key_is_changed(told: Repository, home: Path) -> None:
     told.close()
     for keys in (f"{NEW_KEY},{KEY}", NEW_KEY):
-        with open_repository(make_settings(path.parents[3], keys), ALICE) as repository:
+        with open_repository(make_settings(home, keys), ALICE) as repository:
             repository.configs.add(ALICE, GLOBAL_SCOPE, plain(f"k{len(keys)}"))
             assert repository._context.chain.verify().broken_at is None
             assert repository._context.chain.verify().checked == len(events(repository))
@@ -319,14 +327,12 @@ def test_an_attempt_that_cannot_be_told_is_refused_all_the_same(
 
 
 def test_a_new_master_key_that_cannot_be_told_is_not_let_in(
-    repository: Repository, acme: Scope
+    repository: Repository, acme: Scope, home: Path
 ) -> None:
-    path = repository._context.database.path
-    assert path is not None
     before = content(repository)
     by_hand(repository, TRIGGERS[0])
     with pytest.raises(DatabaseError):
-        open_repository(make_settings(path.parents[3], f"{NEW_KEY},{KEY}"), ALICE)
+        open_repository(make_settings(home, f"{NEW_KEY},{KEY}"), ALICE)
     assert content(repository) == before
 
 
@@ -347,8 +353,8 @@ def test_events_of_one_transaction_are_told_together_or_not_at_all(told: Reposit
     assert told._context.chain.verify() == ChainReport(10, None)
 
 
-def test_the_tables_here_are_all_there_are(repository: Repository, home: Any) -> None:
-    connection = sqlite3.connect(database_path(make_settings(home)))
-    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    connection.close()
-    assert {name for (name,) in found} == {*TABLES, "bifrost_schema"}
+def test_the_tables_here_are_all_there_are(repository: Repository) -> None:
+    found = repository._context.database.read(
+        lambda connection: inspect(connection).get_table_names()
+    )
+    assert set(found) == {*TABLES, "bifrost_schema"}

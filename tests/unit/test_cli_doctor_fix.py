@@ -20,6 +20,7 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.derived import Kept, put_right
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.engine_checks import mend_engine
+from bifrost_tui.store.part_files import part_file
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.troubles import Mend
 from bifrost_tui.store.values import ConfigType
@@ -176,6 +177,20 @@ def test_unfinished_files_of_ours_are_removed_when_they_are_old(well: Cli) -> No
     assert not ours.exists()
     assert young.exists()
     assert foreign.exists()
+
+
+def test_backups_that_were_never_finished(well: Cli) -> None:
+    folder = database_file().parent
+    part = folder / f".bifrost-{'0' * 16}.part"
+    beside = folder / f"{part.name}-journal"
+    part.touch(0o600)
+    beside.touch(0o600)
+    with part_file(folder) as used:
+        assert str(part) in found(well)["left over"]["what"]
+        assert fixed(well) == [("left over", True)]
+        assert used.exists()
+    assert not part.exists()
+    assert not beside.exists()
 
 
 def test_private_folders_of_runs_that_are_gone(well: Cli, tmp_path: Path) -> None:
@@ -347,6 +362,7 @@ def test_a_large_log_is_moved_into_the_file(well: Cli, monkeypatch: pytest.Monke
         monkeypatch.setattr("bifrost_tui.store.engine.BUSY_SECONDS", 0.05)
         (finding,) = well("doctor", "--fix", "--json", code=3).json
         assert "Another program is reading the database" in finding["do"]
+        assert [each[3] for each in events(database_file())[-2:]] == ["done", "failed"]
         other.execute("COMMIT")
         assert fixed(well) == [("engine", True)]
         assert log.stat().st_size == 0
@@ -495,3 +511,41 @@ def test_a_network_file_system(well: Cli, tmp_path: Path, monkeypatch: pytest.Mo
     mounts.write_text(f"36 35 {number} / /home rw,relatime - nfs4 server:/home rw\n")
     monkeypatch.setattr(doctor_files, "_MOUNTS", mounts)
     assert "network file system (nfs4)" in found(well)["disk"]["what"]
+
+
+@pytest.mark.parametrize(
+    "text", ["dev-secret-key-change-in-production-must-be-32-chars", "abcabc" * 8]
+)
+def test_keys_that_can_be_guessed(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    file = home / "given.key"
+    file.write_text(text)
+    file.chmod(0o600)
+    monkeypatch.setenv("BIFROST_SECRET_KEY_FILE", str(file))
+    cli = make_well(home, monkeypatch, key=False)
+    ran = cli("doctor", "--json", code=3)
+    (finding,) = ran.json
+    assert (finding["level"], finding["check"]) == ("error", "key")
+    assert "can be guessed" in finding["what"]
+    assert text not in ran.out
+
+
+def test_nothing_can_be_written(well: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != database_file() and allowed(path, mode)
+    )
+    assert "cannot be written by" in found(well)["file"]["what"]
+    assert fixed(well, code=3) == [("file", False)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the rights of a file do not bind root")
+def test_a_read_only_file_is_told_and_left(well: Cli) -> None:
+    by_hand(database_file(), DAMAGES["counts"])
+    database_file().chmod(0o400)
+    findings = well("doctor", "--fix", "--json", code=3).json
+    assert "cannot be written by" in findings[0]["what"]
+    assert not any(each["fixed"] for each in findings)
+    assert mode(database_file()) == 0o400
+    database_file().chmod(0o600)
+    # SQLite's own files beside it had its mode.
+    assert fixed(well) == [("file", True)] * 2 + [("counts", True)]

@@ -341,3 +341,33 @@ def test_each_pair_over_two_connections(
         if view.is_secret:
             expected = b"of bob" if first == "rotate" else b"first"
             assert opened(repository, view) == expected
+
+
+@pytest.mark.parametrize("name", ["rotate", "rename", "describe", "retype", "add"])
+def test_what_is_saved_is_told_as_saved_whatever_comes_next(
+    repository: Repository,
+    other: Repository,
+    acme: Scope,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """Another deletes it before this one has looked at it again."""
+    view = repository.configs.add(ALICE, acme, secret("k", "first"))
+    database = repository._context.database
+    real = database.write
+
+    def write(work: Callable[[object], object]) -> object:
+        done = real(work)
+        for each in listed(other, BOB, acme):
+            other.configs.delete(BOB, each)
+        return done
+
+    monkeypatch.setattr(database, "write", write)
+    if name == "add":
+        saved = repository.configs.add(ALICE, acme, secret("new", "first"))
+        assert (saved.key, saved.version) == ("new", 1)
+    else:
+        made = CHANGES[name](repository, ALICE, view)
+        assert isinstance(made, ConfigView)
+        assert (made.version, made.updated_by) == (2, "alice")
+    assert listed(repository, ALICE, acme) == ()

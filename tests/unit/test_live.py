@@ -13,7 +13,7 @@ import pytest
 from bifrost_tui.settings import Settings
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.live import INTERVAL, Changes, SqliteWatch
+from bifrost_tui.store.live import INTERVAL, Changes, SqliteWatch, Watch
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.views import GLOBAL_SCOPE
@@ -33,6 +33,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 VALUE = "zQ7-planted-nobody-else"
 NOTHING = Changes()
 
@@ -47,7 +49,8 @@ def mine(settings: Settings) -> Iterator[Repository]:
     with make_repository(settings) as repository:
         add_member(repository, "bob", Role.ADMIN)
         yield repository
-    assert_nowhere([VALUE], [database_path(settings).parent])
+    if settings.database_path is not None:
+        assert_nowhere([VALUE], [settings.database_path.parent])
 
 
 @pytest.fixture
@@ -57,13 +60,11 @@ def theirs(mine: Repository, settings: Settings) -> Iterator[Repository]:
 
 
 @pytest.fixture
-def watch(mine: Repository, theirs: Repository) -> SqliteWatch:
+def watch(mine: Repository, theirs: Repository) -> Watch:
     return mine.watch()
 
 
-def test_what_is_changed_is_told_once(
-    mine: Repository, theirs: Repository, watch: SqliteWatch
-) -> None:
+def test_what_is_changed_is_told_once(mine: Repository, theirs: Repository, watch: Watch) -> None:
     assert watch.tick() == NOTHING
     acme = theirs.organizations.add(BOB, "Acme")
     assert watch.tick() == Changes(frozenset({acme.id}), organizations=True)
@@ -77,7 +78,7 @@ def test_what_is_changed_is_told_once(
 
 
 def test_rotations_are_changes_and_reads_are_none(
-    mine: Repository, theirs: Repository, watch: SqliteWatch
+    mine: Repository, theirs: Repository, watch: Watch
 ) -> None:
     acme = theirs.organizations.add(BOB, "Acme")
     view = theirs.configs.add(BOB, acme, secret("KEY", VALUE))
@@ -88,9 +89,7 @@ def test_rotations_are_changes_and_reads_are_none(
     assert watch.tick() == Changes(frozenset({acme.id}))
 
 
-def test_what_is_refused_or_concerns_no_list_is_no_change(
-    mine: Repository, watch: SqliteWatch
-) -> None:
+def test_what_is_refused_or_concerns_no_list_is_no_change(mine: Repository, watch: Watch) -> None:
     mine.presence.set(ALICE, EnteredSecret("a long passphrase"))
     mine.presence.proves(ALICE, EnteredSecret("not the passphrase"))
     assert watch.tick() == NOTHING
@@ -112,28 +111,29 @@ def test_what_is_refused_or_concerns_no_list_is_no_change(
     ],
 )
 def test_each_kind_of_event(
-    mine: Repository, watch: SqliteWatch, action: str, outcome: str, told: bool
+    mine: Repository, watch: Watch, action: str, outcome: str, told: bool
 ) -> None:
     by_hand(
         mine,
-        "INSERT INTO audit_event SELECT max(sequence) + 1, at, actor, source, ?, 'x', 'X', 'K', ?,"
-        " details, chain_hash FROM audit_event",
+        "INSERT INTO audit_event SELECT sequence + 1, at, actor, source, ?, 'x', 'X', 'K', ?,"
+        " details, chain_hash FROM audit_event ORDER BY sequence DESC LIMIT 1",
         action,
         outcome,
     )
     assert watch.tick() == (Changes(frozenset({"x"})) if told else NOTHING)
 
 
-def test_a_member_is_one(mine: Repository, watch: SqliteWatch) -> None:
+def test_a_member_is_one(mine: Repository, watch: Watch) -> None:
     by_hand(
         mine,
-        "INSERT INTO audit_event SELECT max(sequence) + 1, at, actor, source, 'member.remove', 'x',"
-        " 'X', NULL, 'done', details, chain_hash FROM audit_event",
+        "INSERT INTO audit_event SELECT sequence + 1, at, actor, source, 'member.remove', 'x', 'X',"
+        " NULL, 'done', details, chain_hash FROM audit_event ORDER BY sequence DESC LIMIT 1",
     )
     assert watch.tick() == Changes(frozenset({"x"}), members=True)
 
 
-def test_it_holds_no_transaction_open(mine: Repository, watch: SqliteWatch) -> None:
+@pytest.mark.sqlite
+def test_it_holds_no_transaction_open(mine: Repository, watch: Watch) -> None:
     mine.organizations.add(ALICE, "Acme")
     watch.tick()
     path = database_path(make_settings(Path.home()))
@@ -146,8 +146,9 @@ def test_it_holds_no_transaction_open(mine: Repository, watch: SqliteWatch) -> N
         connection.close()
 
 
+@pytest.mark.sqlite
 def test_it_outlives_a_database_that_is_held_or_away(
-    mine: Repository, settings: Settings, watch: SqliteWatch
+    mine: Repository, settings: Settings, watch: Watch
 ) -> None:
     acme = mine.organizations.add(ALICE, "Acme")
     path = database_path(settings)
@@ -156,6 +157,7 @@ def test_it_outlives_a_database_that_is_held_or_away(
     watch.tick()
     holder.execute("ROLLBACK")
     holder.close()
+    assert isinstance(watch, SqliteWatch)
     watch._drop()
     moved = path.rename(path.with_name("elsewhere"))
     assert watch.tick() == NOTHING
@@ -192,11 +194,13 @@ def test_changes_are_put_together() -> None:
     assert other
 
 
+@pytest.mark.sqlite
 def test_two_looks_fit_into_the_time_in_which_a_change_has_to_show() -> None:
     assert 2 * INTERVAL <= 2
 
 
-def test_a_thousand_looks_cost_less_than_a_few_pages(mine: Repository, watch: SqliteWatch) -> None:
+@pytest.mark.sqlite
+def test_a_thousand_looks_cost_less_than_a_few_pages(mine: Repository, watch: Watch) -> None:
     acme = mine.organizations.add(ALICE, "Acme")
     for number in range(100):
         mine.configs.add(ALICE, acme, plain(f"K{number:03}"))

@@ -20,6 +20,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.runtime.reader import Purpose, Reader
 from bifrost_tui.store import references
 from bifrost_tui.store.access import Role
+from bifrost_tui.store.bulk import BulkConfig, write_configs
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
@@ -508,8 +509,8 @@ def test_a_removal_that_cannot_be_told_does_not_happen(
 
 def test_many_secrets_go_in_one_step(repository: Repository, bob: MemberView) -> None:
     acme = bob.scope
-    for number in range(1100):
-        repository.configs.add(BOB, acme, secret(f"k{number:04}"))
+    many = (BulkConfig(secret(f"k{number:04}"), by=BOB.actor) for number in range(1100))
+    write_configs(repository, ALICE, acme, many)
     repository.configs.add(BOB, acme, secret("full", PLANTED[0]))
     repository.configs.add(ALICE, acme, secret("equal", PLANTED[0]))
     removal = repository.members.removal(ALICE, bob)

@@ -384,12 +384,12 @@ def first(settings: Settings, tmp_path: Path) -> Path:
     database = connect(settings.database_url)
     database.write_rows(lambda connection: run_migrations(connection, scripts))
     database.close()
-    _copy_rows(newer, path)
+    copy_common_rows(newer, path)
     assert by_hand(path, f"SELECT * FROM {VERSION_TABLE}") == [("0001",)]
     return path
 
 
-def _copy_rows(source: Path, target: Path) -> None:
+def copy_common_rows(source: Path, target: Path) -> None:
     """Copy what both schemas have."""
     connection = sqlite3.connect(target)
     try:

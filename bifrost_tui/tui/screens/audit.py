@@ -98,7 +98,7 @@ class AuditScreen(DataScreen[None]):
         self.table.focus()
         self._list(self._first)
         log, access = self.repository.log, self.access
-        self.ask(lambda: (log.scopes(access), log.may_verify(access)), self._know)
+        self.ask(lambda: (log.scopes(access), log.may_verify(access)), self._know, again=True)
 
     def on_unmount(self) -> None:
         """Stop what is still being read."""
@@ -116,10 +116,18 @@ class AuditScreen(DataScreen[None]):
 
     def data_changed(self, changes: Changes) -> None:
         """Read the log again where its newest event is looked at; else say that there is more."""
-        if self.table.cursor == 0:
+        if self.table.cursor <= 0:
             self.reload()
         else:
             self.say("There are newer events: f5 shows them.")
+
+    def read_anew(self) -> None:
+        """Read the list where its newest event is looked at; else only what did not come."""
+        if self.table.cursor > 0:
+            self.ask_unanswered()
+            self.table.ask_again()
+        else:
+            super().read_anew()
 
     def _list(self, text: str) -> None:
         try:

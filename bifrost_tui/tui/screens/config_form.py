@@ -142,7 +142,9 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._start = self._typed()
         (self.query_one("#key") if self._given is None else self.values.widget()).focus()
         self.ask(
-            lambda: self.repository.configs.integrations(self.access, self._scope), self._suggest
+            lambda: self.repository.configs.integrations(self.access, self._scope),
+            self._suggest,
+            again=True,
         )
 
     def _title(self) -> str:

@@ -85,6 +85,7 @@ class ConflictScreen(DataModal[Decision | None]):
             lambda: self.repository.configs.current(self.access, mine),
             self._show,
             problem=self._failed,
+            again=True,
         )
 
     def _failed(self, error: BifrostError) -> None:

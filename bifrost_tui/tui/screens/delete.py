@@ -68,7 +68,11 @@ class DeleteScreen(DataModal[str | None]):
     def on_mount(self) -> None:
         """Ask what depends on it."""
         self.query_one("#delete", WordButton).disabled = self._view.is_secret
-        self.ask(lambda: self.repository.configs.dependents(self.access, self._view), self._show)
+        self.ask(
+            lambda: self.repository.configs.dependents(self.access, self._view),
+            self._show,
+            again=True,
+        )
 
     def _show(self, found: Dependents) -> None:
         view, words = self._view, "\nIt cannot be brought back."

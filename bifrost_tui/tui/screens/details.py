@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -13,10 +14,11 @@ from textual.widgets import Static
 
 from bifrost_tui.clock import iso
 from bifrost_tui.display import visible, visible_lines
-from bifrost_tui.errors import BifrostError, NotFoundError
+from bifrost_tui.errors import BifrostError, ConfigNotFoundError
 from bifrost_tui.store.values import editable
 from bifrost_tui.store.views import AuditView, ConfigView, References, Scope, Standing
 from bifrost_tui.tui.base import LABEL_WIDTH, DataModal, labelled
+from bifrost_tui.tui.live import deleted_words
 from bifrost_tui.tui.widgets.config_facts import (
     event_text,
     period_text,
@@ -84,11 +86,17 @@ class DetailsScreen(DataModal[str | None]):
         view, within = self._view, self._within
 
         def gone(error: BifrostError) -> None:
-            if isinstance(error, NotFoundError):
-                self.say(f"{view.key} was deleted just now", "warning")
+            if words := deleted_words(view, error, self.bifrost.clock()):
+                self.say(words, "warning")
+
+        def look() -> ConfigView:
+            with suppress(ConfigNotFoundError):
+                return self.repository.configs.get(self.access, within, view.id)
+            # That says who deleted it, and when.
+            return self.repository.configs.current(self.access, view)
 
         self.ask(
-            lambda: self.repository.configs.get(self.access, within, view.id),
+            look,
             self._take,
             problem=gone,
         )

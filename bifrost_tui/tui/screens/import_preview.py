@@ -189,6 +189,9 @@ class ImportPreview(WorkingScreen[Finished | None]):
         if not self.is_working:
             self.say("Something was changed by others just now: f5 plans it again.", "warning")
 
+    def read_anew(self) -> None:
+        """Leave the plan as it is: what was changed meanwhile stops the import, and it says so."""
+
     def action_plan(self) -> None:
         """Plan again what was read."""
         self._plan("Planned again; look at it once more.", "success")

@@ -192,6 +192,11 @@ class OrganizationsScreen(DataScreen[None]):
                 lambda found: self._show(found) if found != self._all else None,
             )
 
+    def read_anew(self) -> None:
+        """Read the list, which may not have come yet."""
+        self._loaded = self._loaded or not self.is_hidden
+        super().read_anew()
+
     def _show(self, found: tuple[OrganizationView, ...], name: str | None = None) -> None:
         self._loaded = True
         self._all = found

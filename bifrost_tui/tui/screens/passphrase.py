@@ -55,7 +55,7 @@ class PassphraseForm(DataModal[bool | None]):
         """Ask for the one that is set, where there is one."""
         self.query_one("#field-current").display = False
         self._saving = True
-        self.ask(lambda: self.repository.presence.is_set(self.access), self._found)
+        self.ask(lambda: self.repository.presence.is_set(self.access), self._found, again=True)
 
     def _found(self, there: bool) -> None:
         self._saving = False

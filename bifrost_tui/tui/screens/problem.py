@@ -44,10 +44,7 @@ class ProblemScreen(DataScreen[None]):
 
     def action_again(self) -> None:
         """Try to open it again."""
-        from bifrost_tui.tui.screens.organizations import OrganizationsScreen
-
-        self.bifrost.failure = None
-        self.app.switch_screen(OrganizationsScreen())
+        self.bifrost.open_again()
 
     def action_leave(self) -> None:
         """Leave the program."""

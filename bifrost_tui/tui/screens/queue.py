@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from bifrost_tui.display import age, visible
-from bifrost_tui.errors import BifrostError, ConflictError
+from bifrost_tui.errors import BifrostError, ConflictError, DatabaseUnreachableError
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.views import ConfigLine, ConfigView
 from bifrost_tui.tui.base import LABEL_WIDTH, DataScreen, labelled
@@ -207,6 +207,10 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         )
 
     def _lost(self, item: Item, error: BifrostError) -> None:
+        if isinstance(error, DatabaseUnreachableError):
+            # Its turn stays: it is read once the database is reached again.
+            self.tell_problem(error)
+            return
         self._queue.refused(item, _reason(error), None)
         self._redraw(item)
         if item is self._shown:
@@ -298,6 +302,13 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         if item is not None and item.view is not None:
             moved_on = partial(lambda item: item is not self._queue.current, item)
             Freshness(self, "saving", moved_on).check(item.view, changes)
+
+    def read_anew(self) -> None:
+        """Read what could not be read; what is entered stays."""
+        for item in (self._queue.current, self._queue.following):
+            if item is not None and item.view is None:
+                self._read(item)
+        super().read_anew()
 
     # What the keys do
 

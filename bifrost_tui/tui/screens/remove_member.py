@@ -75,6 +75,7 @@ class RemoveMember(DataModal[int | None]):
             lambda: self.repository.members.removal(self.access, self._view),
             self._show,
             problem=self._cannot,
+            again=True,
         )
 
     def _cannot(self, error: BifrostError) -> None:

@@ -214,6 +214,10 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         """Say that a page asked for will not come: it is asked for again when it next matters."""
         self._pages.lose(generation, page)
 
+    def ask_again(self) -> None:
+        """Ask for the pages that show and did not come."""
+        self._ask()
+
     def refresh_row(self, index: int) -> None:
         """Draw one row anew: what its cells say has changed."""
         self._redraw(range(index, index + 1))

@@ -8,6 +8,19 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+# Whoever listens is told that there is something to read, and nothing of what. A database has its
+# channels to itself; its schemas have one each.
+_TELL = """
+CREATE FUNCTION bifrost_tell_of_events() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_catalog.pg_notify(
+        'bifrost_' || left(encode(sha256(convert_to(TG_TABLE_SCHEMA, 'UTF8')), 'hex'), 32), ''
+    );
+    RETURN NULL;
+END
+$$
+"""
+
 
 def upgrade() -> None:
     """Make the tables and the indexes."""
@@ -49,3 +62,9 @@ def upgrade() -> None:
         sqlite_where=not_done,
         postgresql_where=not_done,
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(_TELL)
+        op.execute(
+            "CREATE TRIGGER tell_of_events AFTER INSERT ON audit_event"
+            " FOR EACH STATEMENT EXECUTE FUNCTION bifrost_tell_of_events()"
+        )
