@@ -87,8 +87,8 @@ class ConfigChanges(ConfigRotations):
                 needs_value=int(secret and row.secret is None),
             )
 
-        self._write(access, Event("config.add", scope, visible(draft.key)[:255]), work)
-        return self.get(access, scope, config_id)
+        event = Event("config.add", scope, visible(draft.key)[:255])
+        return self._save(access, event, scope, config_id, work)
 
     def edit(
         self,
@@ -152,8 +152,8 @@ class ConfigChanges(ConfigRotations):
                 needs_value=int(secret and row.secret is None) - int(was_empty),
             )
 
-        self._write(access, Event("config.edit", view.scope, view.key), work)
-        return self.get(access, view.scope, view.id)
+        event = Event("config.edit", view.scope, view.key)
+        return self._save(access, event, view.scope, view.id, work)
 
     def delete(self, access: Access, view: ConfigView) -> None:
         """Delete a config for good.

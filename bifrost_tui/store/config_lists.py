@@ -140,27 +140,29 @@ class ConfigLists:
     ) -> T:
         """Run a read that first lets the actor into the scope."""
         context = self._context
-        now, key_ids = context.now(), context.keyring.key_ids
-
-        def entered(connection: Connection) -> T:
-            context.enter(connection, access, wanted.scope)
-            named = wanted.filter.integration
-            query = ListQuery(
-                scope_id=wanted.scope.id,
-                now=now,
-                key_ids=key_ids,
-                own_only=wanted.own_only,
-                filter=wanted.filter,
-                order=wanted.order,
-                seen=seen_scopes(connection, access),
-                spellings=spellings(connection, wanted.scope.id, named) if named else (),
-            )
-            return work(connection, query)
-
         return context.guard(
             access,
             Event("config.list", wanted.scope),
-            lambda: context.database.read(entered, interrupt),
+            lambda: context.database.read(
+                lambda connection: work(connection, self._query(connection, access, wanted)),
+                interrupt,
+            ),
+        )
+
+    def _query(self, connection: Connection, access: Access, wanted: ConfigList) -> ListQuery:
+        """Let the actor into the scope of a list, and say what is asked for."""
+        context = self._context
+        context.enter(connection, access, wanted.scope)
+        named = wanted.filter.integration
+        return ListQuery(
+            scope_id=wanted.scope.id,
+            now=context.now(),
+            key_ids=context.keyring.key_ids,
+            own_only=wanted.own_only,
+            filter=wanted.filter,
+            order=wanted.order,
+            seen=seen_scopes(connection, access),
+            spellings=spellings(connection, wanted.scope.id, named) if named else (),
         )
 
     def _views(self, access: Access, scope: Scope, rows: Iterable[Row[Any]]) -> list[ConfigView]:

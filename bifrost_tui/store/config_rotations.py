@@ -53,12 +53,13 @@ class ConfigRotations(ConfigRows):
 
         """
         facts = _facts(generated=generated)
-        self._write(
+        return self._save(
             access,
             Event("config.rotate", view.scope, view.key),
+            view.scope,
+            view.id,
             lambda session: self._rotate(session, access, view, secret, facts),
         )
-        return self.get(access, view.scope, view.id)
 
     def rotate_through(
         self,
@@ -95,15 +96,15 @@ class ConfigRotations(ConfigRows):
             raise
         event = Event("config.rotate", view.scope, view.key)
         try:
-            self._write(
+            return self._save(
                 access,
                 event,
+                view.scope,
+                view.id,
                 lambda session: self._rotate(session, access, view, secret, facts, based_on),
             )
         except BifrostError as error:
             why = error.message
-        else:
-            return self.get(access, view.scope, view.id)
         self._tell_failure(access, view, generated=generated)
         again = "makes and hands over another value" if generated else "hands the value over again"
         raise UnsavedHandoverError(

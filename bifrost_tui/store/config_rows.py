@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from bifrost_tui.clock import iso
 from bifrost_tui.errors import AccessDeniedError, ConfigNotFoundError, ConflictError
-from bifrost_tui.store import equals, references
+from bifrost_tui.store import equals, reading, references
 from bifrost_tui.store.access import may_change
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.config_questions import ConfigQuestions
@@ -35,6 +35,31 @@ class ConfigRows(ConfigQuestions):
     def _write(self, access: Access, event: Event, work: Callable[[Session], object]) -> None:
         context = self._context
         context.guard(access, event, lambda: context.database.write(work))
+
+    def _save(
+        self,
+        access: Access,
+        event: Event,
+        scope: Scope,
+        config_id: str,
+        work: Callable[[Session], object],
+    ) -> ConfigView:
+        """Change a config, and return what has become of it.
+
+        That is read with the change and not after it: what fails then would be taken for a change
+        that has failed.
+        """
+        found: list[Row[Any] | None] = []
+
+        def both(session: Session) -> None:
+            work(session)
+            session.flush()
+            connection = session.connection()
+            query = self._query(connection, access, ConfigList(scope))
+            found.append(reading.one(connection, query, config_id))
+
+        self._write(access, event, both)
+        return self._views(access, scope, [row for row in found if row is not None])[0]
 
     def _fetch(
         self, session: Session, access: Access, view: ConfigView, *, any_version: bool = False

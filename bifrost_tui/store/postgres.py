@@ -6,6 +6,7 @@ meanwhile, and the audit log grows by one event after another.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ _DEFAULTS: dict[str, Any] = {
 """What a connection is made with, where the URL says nothing else."""
 
 _CANCEL_SECONDS = 2.0
+
+_QUIET, _SILENCE = logging.getLogger("psycopg"), logging.NullHandler()
 
 
 class _LostError(Exception):
@@ -286,6 +289,8 @@ def driver() -> Any:
     except ImportError:
         pass
     else:
+        # Else Python writes what it warns of to the terminal, over the screens.
+        _QUIET.addHandler(_SILENCE)
         return psycopg
     raise errors.SettingsError(
         f"{DATABASE_VARIABLE} names a PostgreSQL database, which takes its driver:"
@@ -330,7 +335,8 @@ _TOLD = (
     ),
     _Known(("57014",), errors.DatabaseInterruptedError, "The read was cancelled."),
     _Known(
-        ("25006",),
+        # The second is what a standby says to a transaction that is to write.
+        ("25006", "0A000"),
         errors.DatabaseReadOnlyError,
         "The database ({shown}) cannot be written: its server takes no changes now, as a standby"
         " does. Nothing was changed.",

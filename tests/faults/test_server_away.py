@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,8 +21,13 @@ from bifrost_tui.errors import (
     DatabaseUnreachableError,
 )
 from bifrost_tui.settings import Settings, load_settings
+from bifrost_tui.store.access import Role
+from bifrost_tui.store.entered import EnteredSecret
+from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.views import ConfigView
 from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
@@ -41,6 +46,7 @@ from tests.support import (
     assert_silent,
     counted_ids,
     listed,
+    plain,
     secret,
 )
 from tests.tui.screens_support import (
@@ -97,14 +103,38 @@ class There:
             settings or self.settings, ALICE, clock=self.clock, ids=counted_ids(5000)
         )
 
-    def through(self, line: Line) -> None:
-        """Reach the database through a line that may break."""
+    @contextmanager
+    def line(self) -> Iterator[Line]:
+        """Reach the database through a line that may break, as long as the block runs."""
+        direct = self.settings
+        with Line(self.server.port) as line:
+            self._reach(line)
+            try:
+                yield line
+            finally:
+                self.repository.close()
+        self.settings = direct
+        self.repository = self.open()
+
+    def _reach(self, line: Line) -> None:
         self.repository.close()
         url = f"{SCHEME}://postgres:{PASSWORD}@127.0.0.1:{line.port}/{self.name}"
         with self.server.connect() as connection:
             connection.execute(f"ALTER USER postgres PASSWORD '{PASSWORD}'".encode())
         self.settings = self.settings_of(url)
         self.repository = self.open()
+
+    def view(self, key: str = "token") -> ConfigView:
+        return self.repository.configs.get_key(ALICE, self.acme, key)
+
+    def bring(self, *drafts: ConfigDraft) -> None:
+        incoming = IncomingScope(self.acme.name, [IncomingConfig(draft) for draft in drafts])
+        plan = self.repository.imports.plan(ALICE, [incoming], form="encrypted")
+        self.repository.imports.apply(ALICE, plan)
+
+    def rename(self, name: str) -> None:
+        here = self.repository.organizations.list(ALICE)[1]
+        self.repository.organizations.rename(ALICE, here.scope, here.version, name)
 
     def values(self) -> dict[str, bytes | None]:
         return {key: value for (_, key), value in values_of(self.repository).items()}
@@ -199,8 +229,7 @@ def test_a_server_that_is_stopped_is_told_and_everything_goes_on_when_it_is_back
 def test_a_line_that_breaks_in_a_commit_leaves_it_open_and_nothing_is_doubled(
     there: There, after: bool
 ) -> None:
-    with Line(there.server.port) as line:
-        there.through(line)
+    with there.line() as line:
         line.at_commit(after=after)
         told(
             DatabaseUncertainError,
@@ -216,7 +245,74 @@ def test_a_line_that_breaks_in_a_commit_leaves_it_open_and_nothing_is_doubled(
             add(there)
         assert there.values()["new"] == TYPED.encode()
         assert len(listed(there.repository, ALICE, there.acme)) == 2
-        there.repository.close()
+
+
+CHANGES: dict[str, Callable[[There, int], object]] = {
+    "add": lambda t, n: add(t, f"new{n}"),
+    "edit": lambda t, n: t.repository.configs.edit(
+        ALICE, t.view(), secret("token", TYPED, description=str(n))
+    ),
+    "rotate": lambda t, n: t.repository.configs.rotate(ALICE, t.view(), EnteredSecret(TYPED)),
+    "delete": lambda t, n: t.repository.configs.delete(ALICE, t.view(f"spare{n}")),
+    "import": lambda t, n: t.bring(secret(f"brought{n}", TYPED), plain(f"text{n}")),
+    "add organization": lambda t, n: t.repository.organizations.add(ALICE, f"New {n}"),
+    "rename organization": lambda t, n: t.rename(f"Acme {n}"),
+    "add member": lambda t, n: t.repository.members.add(ALICE, t.acme, f"bob{n}", Role.ADMIN),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_wherever_a_connection_is_ended_it_is_told_truly(
+    there: There, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each message to the server of a change, from the first to the last, and after it."""
+    change = CHANGES[name]
+    for number in range(60):
+        there.repository.configs.add(ALICE, there.acme, plain(f"spare{number}"))
+    wait, left, ending = psycopg.Connection.wait, 0, False
+
+    def counted(connection: Any, *given: Any, **named: Any) -> Any:
+        nonlocal left, ending
+        if not ending:
+            left -= 1
+            if left == 0:
+                ending = True
+                with there.server.connect() as other:
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                        f" WHERE datname = '{there.name}'".encode()
+                    )
+                ending = False
+        return wait(connection, *given, **named)
+
+    monkeypatch.setattr(psycopg.Connection, "wait", counted)
+    number, outcomes = 0, []
+    while left <= 0:
+        number += 1
+        left = 0
+        before = rows_of(there.repository)
+        left = number
+        problem: BifrostError | None = None
+        try:
+            change(there, number)
+        except BifrostError as error:
+            problem = error
+        is_over, left = left > 0, 0
+        changed = rows_of(there.repository) != before
+        if problem is None:
+            assert changed, number
+        elif type(problem) is DatabaseUnreachableError:
+            assert "Nothing was changed" in str(problem)
+            assert not changed, number
+        else:
+            assert type(problem) is DatabaseUncertainError, problem
+        if problem is not None:
+            assert_silent(problem, PLANTED)
+        outcomes.append(type(problem).__name__)
+        if is_over:
+            break
+    assert outcomes.count("DatabaseUncertainError") == 1
+    assert outcomes.count("DatabaseUnreachableError") > 2
 
 
 def test_a_standby_is_read_and_refuses_changes(there: There) -> None:
@@ -249,16 +345,10 @@ def test_a_database_that_is_set_to_be_read_is_told(there: There) -> None:
 
 def test_a_server_without_connections_left_is_told(there: There) -> None:
     there.repository.close()
-    with ExitStack() as stack, pytest.raises(psycopg.OperationalError):
-        while True:
-            stack.enter_context(closing(there.server.connect(there.name)))
-    # Nothing is kept of those that were opened.
     with ExitStack() as stack:
-        try:
+        with suppress(psycopg.OperationalError):
             while True:
                 stack.enter_context(closing(there.server.connect(there.name)))
-        except psycopg.OperationalError:
-            pass
         told(
             DatabaseUnreachableError,
             "has no connection left for us. Nothing was changed; try again.",
@@ -268,8 +358,7 @@ def test_a_server_without_connections_left_is_told(there: There) -> None:
 
 
 def test_a_password_that_was_changed_is_told(there: There) -> None:
-    with Line(there.server.port) as line:
-        there.through(line)
+    with there.line():
         with there.server.connect() as connection:
             connection.execute(b"ALTER USER postgres PASSWORD 'another'")
         # Who is in stays in.
@@ -280,7 +369,6 @@ def test_a_password_that_was_changed_is_told(there: There) -> None:
         with there.server.connect() as connection:
             connection.execute(f"ALTER USER postgres PASSWORD '{PASSWORD}'".encode())
         add(there, "newer")
-        there.repository.close()
 
 
 def test_a_database_that_was_dropped_is_told(server: Server, home: Path) -> None:
@@ -407,8 +495,7 @@ def _app(pilot: Pilot[Any]) -> BifrostApp:
 async def test_a_form_whose_save_is_uncertain_does_not_save_twice(
     there: There, after: bool
 ) -> None:
-    with Line(there.server.port) as line:
-        there.through(line)
+    with there.line() as line:
         async with running(there) as pilot:
             await fill(pilot)
             line.at_commit(after=after)
@@ -422,15 +509,13 @@ async def test_a_form_whose_save_is_uncertain_does_not_save_twice(
             else:
                 assert isinstance(pilot.app.screen, ConfigurationsScreen)
         assert there.values() == {"token": OLD.encode(), "new": TYPED.encode()}
-        there.repository.close()
 
 
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_rotation_whose_save_is_uncertain_is_not_done_twice(
     there: There, after: bool
 ) -> None:
-    with Line(there.server.port) as line:
-        there.through(line)
+    with there.line() as line:
         async with running(there) as pilot:
             await go_to(pilot, "token")
             await press(pilot, "r")
@@ -444,7 +529,6 @@ async def test_a_rotation_whose_save_is_uncertain_is_not_done_twice(
         [view] = listed(there.repository, ALICE, there.acme)
         assert view.version == 2
         assert there.values() == {"token": TYPED.encode()}
-        there.repository.close()
 
 
 async def test_screens_of_a_server_that_is_paused_obey_and_save_in_the_end(there: There) -> None:
