@@ -51,22 +51,18 @@ class SetupScreen(DataScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         settings = self.bifrost.settings
+        path = settings.database_path
+        where = str(path) if path is not None else shown_url(settings.database_url)
         yield SplitLine(id="heading", classes="heading")
         with Vertical(classes="page"):
             yield TextBlock(
                 Text.assemble(
                     ("Nothing is set up yet. ", "bold"),
                     "This makes a database for your organizations' configs and secrets.\n"
-                    "Secrets go in and never come back onto a screen. "
-                    + (
-                        "The files are yours alone to read.\n"
-                        if settings.database_path is not None
-                        else "Its server has a place for it, with\nnothing in it yet.\n"
-                    ),
+                    "Secrets go in and never come back onto a screen. The file"
+                    f"{'s are' if path is not None else ' of the key is'} yours alone to read.\n",
                 )
             )
-            path = settings.database_path
-            where = str(path) if path is not None else shown_url(settings.database_url)
             yield TextBlock(
                 labelled(
                     [
