@@ -198,21 +198,23 @@ def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings)
 
 
 def _add_verifier(context: StoreContext, access: Access, root: RootSecret) -> None:
+    context.database.write_rows(
+        lambda connection: add_verifier(connection, context.chain, access, context.keyring, root)
+    )
+
+
+def add_verifier(
+    connection: Connection, chain: AuditChain, access: Access, keyring: Keyring, root: RootSecret
+) -> None:
     """Let the newest key open the database too, before it writes anything."""
-    sealed = root.seal(context.keyring)
-
-    def work(connection: Connection) -> None:
-        known = select(key_check.c.key_id).where(key_check.c.key_id == sealed.key_id)
-        if connection.execute(known).first():
-            return
-        now = context.chain.append(
-            connection, access, Event("key.add", details={"key_id": sealed.key_id})
-        )
-        connection.execute(
-            insert(key_check).values(key_id=sealed.key_id, token=sealed.token, created_at=now)
-        )
-
-    context.database.write_rows(work)
+    known = select(key_check.c.key_id).where(key_check.c.key_id == keyring.newest.key_id)
+    if connection.execute(known).first():
+        return
+    sealed = root.seal(keyring)
+    now = chain.append(connection, access, Event("key.add", details={"key_id": sealed.key_id}))
+    connection.execute(
+        insert(key_check).values(key_id=sealed.key_id, token=sealed.token, created_at=now)
+    )
 
 
 def create_repository(
