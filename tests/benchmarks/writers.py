@@ -41,7 +41,7 @@ WRITERS = (1, 4, 16)
 _ROOT = Path(__file__).parents[2]
 _PATIENT = 120.0
 _SEQUENCE = "sequence"
-_DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+_DURABLE: dict[str, str] = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 def benchmark(plan: Plan) -> list[Result]:
@@ -49,7 +49,9 @@ def benchmark(plan: Plan) -> list[Result]:
     results = []
     with ExitStack() as stack:
         places = [("SQLite", environment(plan.data, plan.data / "writers.db"))]
-        for name, settings in (("PostgreSQL", _DURABLE), ("PostgreSQL, fsync off", {})):
+        kinds: list[tuple[str, dict[str, str]]]
+        kinds = [("PostgreSQL", _DURABLE), ("PostgreSQL, fsync off", {})]
+        for name, settings in kinds:
             if settings or not plan.quick:
                 server = stack.enter_context(running_server(**settings))
                 environ = environment(plan.data, plan.data / "unused")
@@ -195,6 +197,7 @@ def _recording(told: list[tuple[Any, Any]]) -> Iterator[None]:
             told.append(("COMMIT", ()))
             super().commit()
 
+    # type: ignore[override]
     class ServerCursor(psycopg.Cursor[Any]):
         def execute(self, text: Any, values: Any = None, **options: Any) -> Any:
             told.append((text, values))
@@ -226,7 +229,7 @@ def _recording(told: list[tuple[Any, Any]]) -> Iterator[None]:
         return made
 
     sqlite_module.open_file = open_file
-    PostgresDatabase.open = open_server  # type: ignore[method-assign]
+    PostgresDatabase.open = open_server  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
