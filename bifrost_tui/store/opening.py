@@ -17,6 +17,7 @@ from bifrost_tui.errors import (
     DatabaseMissingError,
     DatabaseNewerError,
     DatabaseNotOursError,
+    DatabaseUncertainError,
     MasterKeyMissingError,
     WrongMasterKeyError,
 )
@@ -69,6 +70,9 @@ def open_repository(
             f"There is no database at {path} yet. Run `bifrost-tui` or `bifrost-tui setup` to make"
             " one."
         )
+    if path is None and settings.key_source is None:
+        # Where there is nothing yet, the setup makes both.
+        _look(settings)
     keyring = load_keyring(settings)
     database = connect(settings.database_url)
     try:
@@ -76,6 +80,14 @@ def open_repository(
     except BaseException:
         database.close()
         raise
+
+
+def _look(settings: Settings) -> None:
+    database = connect(settings.database_url)
+    try:
+        database.read(lambda connection: read_revision(connection, database))
+    finally:
+        database.close()
 
 
 def _exists(path: Path) -> bool:
@@ -243,6 +255,9 @@ def create_repository(
         except BaseException:
             database.close()
             raise
+    except DatabaseUncertainError:
+        # It may have been made, and opens with this key alone.
+        raise
     except BaseException:
         # The key too: nothing is encrypted under it, and it would stand in the way of a retry.
         for file in made:

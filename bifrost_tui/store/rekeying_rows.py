@@ -39,18 +39,17 @@ _COLUMNS = (
     *(config.c.secret, config.c.hint, config.c.version, config.c.key),
     ConfigPlace().label("place"),
 )
-_PUT = Quick(
-    update(config)
-    .where(
-        ConfigPlace() == bindparam("its_place"),
-        config.c.id == bindparam("its_id"),
-        # Whatever changes a value or its mask counts one of these up, or takes another key.
-        config.c.version == bindparam("its_version"),
-        config.c.secret_version == bindparam("its_secret_version"),
-        config.c.key_id == bindparam("its_key"),
-    )
-    .values(secret=bindparam("new_secret"), hint=bindparam("new_hint"), key_id=bindparam("new_key"))
+_IN_PLACE = update(config).where(
+    ConfigPlace() == bindparam("its_place"),
+    config.c.id == bindparam("its_id"),
+    # Whatever changes a value or its mask counts one of these up, or takes another key.
+    config.c.version == bindparam("its_version"),
+    config.c.secret_version == bindparam("its_secret_version"),
+    config.c.key_id == bindparam("its_key"),
 )
+_NEW: dict[str, Any] = {"secret": bindparam("new_secret"), "key_id": bindparam("new_key")}
+_PUT = Quick(_IN_PLACE.values(**_NEW))
+_PUT_HINT = Quick(_IN_PLACE.values(hint=bindparam("new_hint"), **_NEW))
 
 Row = tuple[Any, ...]
 Batch = list[Row]
@@ -108,14 +107,10 @@ class Walk:
         with closing(self._query.stream(connection, values, _STREAMED)) as parts:
             for part in parts:
                 found += part
-                size += sum(map(_size, part))
+                size += sum(len(str(row[4])) for row in part)
                 if size >= BATCH_BYTES:
                     break
         return found
-
-
-def _size(row: Row) -> int:
-    return len(row[4]) if isinstance(row[4], str | bytes) else 0
 
 
 def jobs_of(batch: Batch) -> list[Job]:
@@ -179,21 +174,26 @@ def _taken(worker: Worker) -> list[Done] | None:
 
 def put(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> int:
     """Put new tokens into the rows that are still as they were; return how many these are."""
-    values = [
-        {
+    plain: list[dict[str, Any]] = []
+    hinted: list[dict[str, Any]] = []
+    for row, new in zip(batch, done, strict=True):
+        if new is None:
+            continue
+        values = {
             "its_place": row[8],
             "its_id": row[1],
             "its_version": row[6],
             "its_secret_version": row[2],
             "its_key": row[3],
             "new_secret": new[0],
-            "new_hint": new[1],
             "new_key": key_id,
         }
-        for row, new in zip(batch, done, strict=True)
-        if new is not None
-    ]
-    return _PUT.run_many(connection, values) if values else 0
+        if row[5]:
+            hinted.append({**values, "new_hint": new[1]})
+        else:
+            plain.append(values)
+    parts = (_PUT, plain), (_PUT_HINT, hinted)
+    return sum(change.run_many(connection, some) for change, some in parts if some)
 
 
 def unopened(batch: Batch, done: list[Done]) -> dict[str, Unopened]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -21,6 +21,9 @@ from bifrost_tui.store.revision import SCHEMA_NOW
 
 _IMMEDIATE = "BEGIN IMMEDIATE"
 """Deferred, a transaction that reads and then writes can fail at once despite the timeout."""
+
+_READ_ONLY = "read-only"
+"""Under which name a connection notes that its file could not be written when it was opened."""
 
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -55,7 +58,13 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self.engine.begin() as connection:
+        with ExitStack() as stack:
+            connection = stack.enter_context(self.engine.begin())
+            if connection.info.get(_READ_ONLY):
+                # It stays so for a connection, and may be otherwise by now.
+                stack.close()
+                self.engine.dispose()
+                connection = stack.enter_context(self.engine.begin())
             with self._waits():
                 self._begin(connection, _IMMEDIATE)
             yield connection
@@ -79,6 +88,11 @@ class SqliteDatabase(Database):
         return _explain(error, self.shown) if isinstance(error, sqlite3.Error) else None
 
 
+_NO_ROOM = (
+    "There is no room left for the database ({shown}). Nothing was changed; free some room and try"
+    " again."
+)
+
 _TOLD = (
     (
         "SQLITE_BUSY",
@@ -101,14 +115,9 @@ _TOLD = (
             " file and of its folder."
         ),
     ),
-    (
-        "SQLITE_FULL",
-        errors.DatabaseFullError,
-        (
-            "There is no room left for the database ({shown}). Nothing was changed; free some room"
-            " and try again."
-        ),
-    ),
+    ("SQLITE_FULL", errors.DatabaseFullError, _NO_ROOM),
+    # What readers share beside the write-ahead log has no room: it takes some to read even.
+    ("SQLITE_IOERR_SHMSIZE", errors.DatabaseFullError, _NO_ROOM),
     (
         "SQLITE_CORRUPT",
         errors.DatabaseCorruptError,
@@ -197,7 +206,8 @@ def _engine(path: Path) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    def _prepare(connection: sqlite3.Connection, record: Any) -> None:
+        record.info[_READ_ONLY] = not os.access(path, os.W_OK)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         # SQLite's own LIKE folds ASCII only, which is all that keys can hold.

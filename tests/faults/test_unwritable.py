@@ -228,7 +228,7 @@ def test_a_database_that_another_holds_is_told_and_still_read(
             fails(
                 impatient,
                 DatabaseBusyError,
-                "did not let go within 5 seconds. Nothing was changed; try again.",
+                "did not let go within 0 seconds. Nothing was changed; try again.",
                 lambda change=change: change(impatient, acme, view),  # type: ignore[misc]
             )
         assert listed(impatient, ALICE, acme) == (view,)

@@ -8,9 +8,11 @@ from typing import Any, ClassVar, Generic, Self
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -19,7 +21,7 @@ from bifrost_tui.tui.widgets.page_cache import PageCache, RowT
 from bifrost_tui.tui.widgets.table_line import Column
 from bifrost_tui.tui.widgets.thin_scroll_bar import ThinBar, move_thumb
 
-__all__ = ["Column", "PagedTable"]
+__all__ = ["Column", "PagedTable", "current_row"]
 
 
 class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
@@ -402,3 +404,15 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
         regions = [body.intersection(Region(0, y, body.width, count)) for y, count in lines]
         if regions := [region for region in regions if region]:
             self.refresh(*regions)
+
+
+def current_row(screen: Screen[Any]) -> Any:
+    """Return the row under the cursor of a screen's table; ``None`` where there is none.
+
+    A screen is asked what its keys do once more while it goes, when the table has gone before it.
+    """
+    try:
+        # One that was found is kept; `query` would look at every widget, for every key.
+        return screen.query_one(PagedTable).current
+    except NoMatches:
+        return None
