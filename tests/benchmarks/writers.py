@@ -198,7 +198,9 @@ def _recording(told: list[tuple[Any, Any]]) -> Iterator[None]:
             super().commit()
 
     class ServerCursor(psycopg.Cursor[Any]):
-        def execute(self, text: Any, values: Any = None, **options: Any) -> Any:  # type: ignore[override]
+        def execute(  # type: ignore[override]
+            self, text: Any, values: Any = None, **options: Any
+        ) -> Any:
             told.append((text, values))
             return super().execute(text, values, **options)
 
