@@ -103,7 +103,8 @@ def decide(
 ) -> Origin:
     """Say who acts, by the options before the command and the environment.
 
-    ``database`` gives the database's file; it is asked only where an actor is named.
+    ``database`` gives the file that the account has to own, :attr:`.Settings.owned_file`; it is
+    asked only where an actor is named.
 
     Raises:
         AccessDeniedError: an actor is named by who does not own the database.
@@ -152,7 +153,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _check_owner(database: Path | None) -> None:
-    """Make sure that this account owns the database, or could make it.
+    """Make sure that this account owns the database's file, or its key's, or could make it.
 
     Raises:
         AccessDeniedError: it does not.
@@ -167,8 +168,9 @@ def _check_owner(database: Path | None) -> None:
         except OSError:
             pass
     raise AccessDeniedError(
-        f"--actor is for the account that owns the database; you are {actor_name()} by your login."
-        " Leave it out, or run this as that account."
+        "--actor is for the account that owns the database (of a PostgreSQL database, the file of"
+        f" the master key); you are {actor_name()} by your login. Leave it out, or run this as that"
+        " account."
     )
 
 

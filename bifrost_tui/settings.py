@@ -72,6 +72,17 @@ class Settings:
         """The database's file, where it is a file (SQLite)."""
         return sqlite_path(self.database_url)
 
+    @property
+    def owned_file(self) -> Path | None:
+        """The file whose owner the installation is the account of: the database's.
+
+        Where the database is no file, it is the master key's: whoever has both may do anything.
+        Where no file holds the key, nobody can tell.
+        """
+        if (path := self.database_path) is not None:
+            return path
+        return self.key_source.path if self.key_source is not None else self.key_file
+
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file behind an SQLite URL, made absolute; ``None`` for other engines."""

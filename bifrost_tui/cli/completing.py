@@ -1,7 +1,8 @@
 """What the Tab key offers: organizations and keys that the actor sees anyway.
 
 Pressing Tab changes nothing: no database is made or migrated, and nothing is asked for that could
-be refused and told in the log. Where anything is wrong, nothing is offered.
+be refused and told in the log. Where anything is wrong, nothing is offered; a server that does not
+answer is not waited for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -18,12 +21,15 @@ from bifrost_tui.cli.base import COMPLETION_VARIABLE
 from bifrost_tui.cli.session import Session, opened
 from bifrost_tui.errors import BifrostError
 from bifrost_tui.origin import decide
-from bifrost_tui.settings import load_settings
+from bifrost_tui.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from bifrost_tui.store.views import Scope
 
 _OFFERED = 100
+
+_PATIENCE = 2.0
+"""Seconds after which a server has said nothing that is worth waiting for."""
 
 
 def complete_organization(
@@ -101,18 +107,39 @@ def _scope(session: Session, ctx: click.Context) -> Scope | None:
 
 
 def _offered(ctx: click.Context, ask: Callable[[Session], list[str]]) -> list[str]:
+    actor = ctx.find_root().params.get("actor")
     try:
-        from bifrost_tui.store.checks import is_current
-
         settings = load_settings()
         path = settings.database_path
-        if path is None or not path.exists() or not is_current(settings):
-            return []
-        origin = decide(ctx.find_root().params.get("actor"), None, {}, lambda: path)
-        with opened(origin) as session:
-            return ask(session)
+        if path is not None:
+            return _asked(settings, actor, ask) if path.exists() else []
+        return _in_time(lambda: _asked(settings, actor, ask))
     except (BifrostError, OSError):
         return []
+
+
+def _asked(settings: Settings, actor: str | None, ask: Callable[[Session], list[str]]) -> list[str]:
+    from bifrost_tui.store.checks import is_current
+
+    if not is_current(settings):
+        return []
+    origin = decide(actor, None, {}, lambda: settings.owned_file)
+    with opened(origin) as session:
+        return ask(session)
+
+
+def _in_time(ask: Callable[[], list[str]]) -> list[str]:
+    """Ask a server in a thread, which is left behind where it takes too long."""
+    found: list[str] = []
+
+    def work() -> None:
+        with suppress(BifrostError, OSError):
+            found.extend(ask())
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return [] if thread.is_alive() else found
 
 
 def _typed(name: str) -> str:

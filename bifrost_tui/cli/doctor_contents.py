@@ -70,9 +70,20 @@ def contents(repository: Repository, access: Access) -> Iterator[Finding]:
 
 def _of_all(repository: Repository, access: Access) -> Iterator[Finding]:
     """Look at what belongs to no organization alone."""
+    from bifrost_tui.store.checks import damaged_values
     from bifrost_tui.store.keys import key_uses
 
     yield from kept(repository, access)
+    if wrong := damaged_values(repository, access):
+        more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
+        yield Finding(
+            "error",
+            "values",
+            f"{counted(len(wrong), 'value')} {'is' if len(wrong) == 1 else 'are'} not of"
+            f" {'its' if len(wrong) == 1 else 'their'} type: {', '.join(wrong[:_NAMED])}{more}."
+            " Something else than Bifrost TUI wrote into the database.",
+            "Edit them: bifrost-tui configs set, or restore a backup.",
+        )
     with progress("Checking the audit chain") as step:
         report = repository.log.verify(access, progress=step)
     if report.broken_at is not None:

@@ -36,7 +36,7 @@ def begun(before: Start, actor: str | None, folder: str | None) -> Start:
             raise refused(before, None)
         return before
     path = Path(folder) if folder is not None else None
-    origin = decide(actor, path, os.environ, lambda: load_settings().database_path)
+    origin = decide(actor, path, os.environ, lambda: load_settings().owned_file)
     if origin.confined:
         lock_down(os.environ)
     return replace(before, origin=origin)

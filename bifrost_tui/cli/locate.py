@@ -21,7 +21,9 @@ def locate(as_json: bool) -> None:
     """
     settings = load_settings()
     path, source = settings.database_path, settings.key_source
-    there = path is not None and path.exists()
+    # Of a server nothing is asked: it may be away, and this says where it is looked for.
+    there = path.exists() if path is not None else None
+    note = " (not made yet)" if there is False else ""
     if as_json:
         emit_json(
             {
@@ -40,7 +42,7 @@ def locate(as_json: bool) -> None:
         return
     emit_facts(
         [
-            ("database", shown_url(settings.database_url) + ("" if there else " (not made yet)")),
+            ("database", shown_url(settings.database_url) + note),
             ("said by", settings.database_from),
             ("master key", str(source) if source else f"none yet; would be {settings.key_file}"),
             ("settings", str(settings.folder)),

@@ -116,6 +116,11 @@ def _tell(restoring: Restoring, restored: Restored, path: Path, *, as_json: bool
             f"Master key {visible(key_id)} is not at hand: {counted(number, 'secret')} cannot be"
             " read without it."
         )
+    for key_id, number in restored.older.items():
+        say(
+            f"{counted(number, 'secret')} {'is' if number == 1 else 'are'} under the older master"
+            f" key {visible(key_id)}: bifrost-tui key rotate brings them under the newest."
+        )
     if not restored.is_member:
         say(f"{this_access().actor} is no member in what was restored, and will see nothing.")
 
@@ -185,6 +190,7 @@ def _emit(restoring: Restoring, restored: Restored | None) -> None:
                 "kept": str(restored.kept) if restored.kept else None,
                 "is_member": restored.is_member,
                 "missed": dict(restored.missed),
+                "older": dict(restored.older),
             },
         }
     )

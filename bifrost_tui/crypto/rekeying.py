@@ -134,12 +134,12 @@ def _moved(cipher: Any, token: str, old: bytes, new: bytes, iv: bytes) -> str | 
         return None
     if not compare_digest(_mac(old, data[:-_MAC]), data[-_MAC:]):
         return None
-    cipher.algorithm, cipher.mode = AES128(old[_BLOCK:]), CBC(data[_HEAD : _HEAD + _BLOCK])
+    cipher.algorithm.key, cipher.mode = old[_BLOCK:], CBC(data[_HEAD : _HEAD + _BLOCK])
     padded: bytes = cipher.decryptor().update(data[_HEAD + _BLOCK : -_MAC])
     length = padded[-1]
     if not 1 <= length <= _BLOCK or not padded.endswith(_PADS[length]):
         return None
-    cipher.algorithm, cipher.mode = AES128(new[_BLOCK:]), CBC(iv)
+    cipher.algorithm.key, cipher.mode = new[_BLOCK:], CBC(iv)
     made: bytes = data[:_HEAD] + iv + cipher.encryptor().update(padded)
     return _base64(made + _mac(new, made))
 

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from bifrost_tui.errors import BifrostError
 from bifrost_tui.settings import Settings
+from bifrost_tui.store.access import require_all
+from bifrost_tui.store.audit import Event
 from bifrost_tui.store.engine import connect
 from bifrost_tui.store.filters import ConfigFilter
-from bifrost_tui.store.opening import read_revision
+from bifrost_tui.store.identity import read_revision
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigList
-from bifrost_tui.store.schema import REVISION
-from bifrost_tui.store.values import ConfigType
-from bifrost_tui.store.views import Anchor, Scope, State
+from bifrost_tui.store.schema import REVISION, config, organization
+from bifrost_tui.store.values import ConfigType, canonical, editable
+from bifrost_tui.store.views import GLOBAL_SCOPE, Anchor, Scope, State
 
 _PAGE = 500
+_VALUES = 200
+_PLAIN = (
+    select(config.c.id, config.c.key, config.c.type, config.c.value, organization.c.name)
+    .outerjoin(organization, organization.c.id == config.c.organization_id)
+    .where(
+        config.c.type.in_([kind.value for kind in ConfigType if not kind.startswith("secret")]),
+        config.c.value.is_not(None),
+    )
+    .order_by(config.c.id)
+)
 _OF_INDEX = re.compile(
     r"row \d+ missing from index |wrong # of entries in index |row \d+ values differ from index "
 )
@@ -116,3 +130,38 @@ def unreadable_secrets(repository: Repository, access: Access, scope: Scope) -> 
             return found
         anchor = Anchor(index, rows[0].key)
         index += len(rows)
+
+
+def damaged_values(repository: Repository, access: Access) -> tuple[str, ...]:
+    """Return where values stand that are none of their type, as scope and key.
+
+    Raises:
+        AccessDeniedError: that takes an owner or an admin of all organizations.
+
+    """
+    context = repository._context
+    found: list[str] = []
+    after: str | None = ""
+
+    def look(connection: Connection) -> str | None:
+        require_all(connection, access, "check the values of every organization")
+        rows = connection.execute(_PLAIN.where(config.c.id > after).limit(_VALUES)).all()
+        found.extend(
+            f"{row.name or GLOBAL_SCOPE.name} / {row.key}" for row in rows if not _is_value(row)
+        )
+        return rows[-1].id if len(rows) == _VALUES else None
+
+    while after is not None:
+        # Short reads, a few values each: one may have a MiB.
+        after = context.guard(access, Event("database.check"), lambda: context.database.read(look))
+    return tuple(found)
+
+
+def _is_value(row: Any) -> bool:
+    kind = ConfigType(row.type)
+    try:
+        canonical(kind, editable(kind, row.value))
+    except (BifrostError, ValueError, TypeError, RecursionError):
+        # Its message may quote the value.
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, column, insert, inspect, select, table
+from sqlalchemy import Connection, insert, select
 
 from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.crypto.cipher import Keyring, Sealed
@@ -15,8 +15,7 @@ from bifrost_tui.errors import (
     AccessDeniedError,
     DatabaseError,
     DatabaseMissingError,
-    DatabaseNewerError,
-    DatabaseNotOursError,
+    DatabaseUncertainError,
     MasterKeyMissingError,
     WrongMasterKeyError,
 )
@@ -25,13 +24,13 @@ from bifrost_tui.store.access import EVERYWHERE, Role
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
 from bifrost_tui.store.engine import Database, connect
+from bifrost_tui.store.identity import key_verifiers, read_revision
 from bifrost_tui.store.organizations import start_summary
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import (
     GLOBAL,
     REVISION,
-    VERSION_TABLE,
     key_check,
     member,
 )
@@ -69,6 +68,9 @@ def open_repository(
             f"There is no database at {path} yet. Run `bifrost-tui` or `bifrost-tui setup` to make"
             " one."
         )
+    if path is None and settings.key_source is None:
+        # Where there is nothing yet, the setup makes both.
+        _look(settings)
     keyring = load_keyring(settings)
     database = connect(settings.database_url)
     try:
@@ -76,6 +78,14 @@ def open_repository(
     except BaseException:
         database.close()
         raise
+
+
+def _look(settings: Settings) -> None:
+    database = connect(settings.database_url)
+    try:
+        database.read(lambda connection: read_revision(connection, database))
+    finally:
+        database.close()
 
 
 def _exists(path: Path) -> bool:
@@ -123,49 +133,6 @@ def load_keyring(settings: Settings) -> Keyring:
     return Keyring(load_master_keys(settings.key_source))
 
 
-def read_revision(connection: Connection, database: Database) -> str:
-    """Return the schema version of a database of ours.
-
-    Raises:
-        DatabaseMissingError: its server has a place for it, with nothing in it yet.
-        DatabaseNotOursError: it is another program's, or an empty file.
-        DatabaseNewerError: a newer program wrote it.
-
-    """
-    found = inspect(connection).has_table(VERSION_TABLE)
-    versions: list[str] = (
-        list(connection.scalars(select(column("version_num")).select_from(table(VERSION_TABLE))))
-        if found
-        else []
-    )
-    shown = database.shown
-    if not found and database.holds_nothing(connection):
-        raise DatabaseMissingError(
-            f"There is nothing in the database ({shown}) yet. Run `bifrost-tui` or `bifrost-tui"
-            " setup` to set it up."
-        )
-    if len(versions) != 1 or not versions[0]:
-        raise DatabaseNotOursError(
-            f"The database ({shown}) was not made by Bifrost TUI. Nothing in it was changed; check"
-            " BIFROST_DATABASE_URL."
-        )
-    revision = versions[0]
-    if revision > REVISION:
-        raise DatabaseNewerError(
-            f"The database ({shown}) was written by a newer Bifrost TUI (schema"
-            f" {revision}; this program knows {REVISION}). Nothing was changed; update the program."
-        )
-    return revision
-
-
-def key_verifiers(connection: Connection) -> list[Sealed]:
-    """Return what each master key opens a database with, the newest key's first."""
-    rows = connection.execute(
-        select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
-    )
-    return [Sealed(row.token or "", row.key_id) for row in rows if row.key_id]
-
-
 def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings) -> RootSecret:
     for verifier in verifiers:
         root = open_verifier(keyring, verifier)
@@ -186,21 +153,23 @@ def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings)
 
 
 def _add_verifier(context: StoreContext, access: Access, root: RootSecret) -> None:
+    context.database.write_rows(
+        lambda connection: add_verifier(connection, context.chain, access, context.keyring, root)
+    )
+
+
+def add_verifier(
+    connection: Connection, chain: AuditChain, access: Access, keyring: Keyring, root: RootSecret
+) -> None:
     """Let the newest key open the database too, before it writes anything."""
-    sealed = root.seal(context.keyring)
-
-    def work(connection: Connection) -> None:
-        known = select(key_check.c.key_id).where(key_check.c.key_id == sealed.key_id)
-        if connection.execute(known).first():
-            return
-        now = context.chain.append(
-            connection, access, Event("key.add", details={"key_id": sealed.key_id})
-        )
-        connection.execute(
-            insert(key_check).values(key_id=sealed.key_id, token=sealed.token, created_at=now)
-        )
-
-    context.database.write_rows(work)
+    known = select(key_check.c.key_id).where(key_check.c.key_id == keyring.newest.key_id)
+    if connection.execute(known).first():
+        return
+    sealed = root.seal(keyring)
+    now = chain.append(connection, access, Event("key.add", details={"key_id": sealed.key_id}))
+    connection.execute(
+        insert(key_check).values(key_id=sealed.key_id, token=sealed.token, created_at=now)
+    )
 
 
 def create_repository(
@@ -241,6 +210,9 @@ def create_repository(
         except BaseException:
             database.close()
             raise
+    except DatabaseUncertainError:
+        # It may have been made, and opens with this key alone.
+        raise
     except BaseException:
         # The key too: nothing is encrypted under it, and it would stand in the way of a retry.
         for file in made:

@@ -150,6 +150,8 @@ class _Compiled:
         converting = [
             (names.index(name), cache(bind)) for name, bind in self._binds if name in names
         ]
+        if not converting:
+            return list(map(self._ordered, rows))
         found = []
         for row in rows:
             given = list(self._ordered(row))

@@ -41,8 +41,9 @@ from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import clear_tables, copy_tables, count_rows
 from bifrost_tui.store.differences import Differences, changed_since, compare
 from bifrost_tui.store.engine import Database, connect
+from bifrost_tui.store.identity import key_verifiers, read_revision
 from bifrost_tui.store.migrate import run_migrations
-from bifrost_tui.store.opening import key_verifiers, load_keyring, open_repository, read_revision
+from bifrost_tui.store.opening import add_verifier, load_keyring, open_repository
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
@@ -71,6 +72,8 @@ class Restored:
     """Whether who has restored it is a member of anything in it."""
     missed: Mapping[str, int]
     """How many secrets are encrypted under each master key that is not at hand."""
+    older: Mapping[str, int]
+    """How many are under each that is at hand and not the newest."""
 
 
 class Restoring:
@@ -212,18 +215,18 @@ class Restoring:
         }
         told = {name: value for name, value in details.items() if value is not None}
         chain.append(target, self._access, Event(RESTORE, details=told))
+        # What is open under the newest key goes on writing under it.
+        add_verifier(target, chain, self._access, self._keyring, self._backup.root)
         found = select(member.c.id).where(member.c.actor == self._access.actor).limit(1)
+        by_key = sorted(self.facts.secrets_by_key.items())
         at_hand = self._keyring.key_ids
         return Restored(
             head=chain.last_head(target),
             overwritten=overwritten,
             kept=kept,
             is_member=target.execute(found).first() is not None,
-            missed={
-                key_id: number
-                for key_id, number in sorted(self.facts.secrets_by_key.items())
-                if key_id not in at_hand
-            },
+            missed={key_id: number for key_id, number in by_key if key_id not in at_hand},
+            older={key_id: number for key_id, number in by_key if key_id in at_hand[1:]},
         )
 
     def _name_of_copy(self, database: Database) -> Path:

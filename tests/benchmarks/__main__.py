@@ -28,6 +28,7 @@ from tests.benchmarks import (
     start,
     transfer,
     wire,
+    writers,
 )
 from tests.benchmarks.support import Plan, Result, compile_all, say
 
@@ -45,6 +46,7 @@ _GROUPS = {
     "platform": platform_files,
     "rekey": rekeying,
     "wire": wire,
+    "writers": writers,
 }
 
 

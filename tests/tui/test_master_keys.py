@@ -319,6 +319,11 @@ async def test_escape_stops_it_and_it_goes_on(
             await held.begin(pilot, *ROTATE)
             assert f"Re-encrypting under {new}" in words(pilot)
             assert "2 of 8" in words(pilot)
+            # What was asked before it began comes now.
+            shown(pilot, MasterKeysScreen)._know((world.repository.master_keys.uses(ALICE), True))
+            await pilot.pause()
+            assert "Now Everybody can go on working" in words(pilot)
+            assert "▲ 6 under an old key" in words(pilot)
             assert "esc stop" in words(pilot)
             send_key(pilot, "r")
             await pilot.pause()

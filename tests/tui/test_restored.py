@@ -1,4 +1,4 @@
-"""A backup restored under open screens: they show what there is, and keep what was typed."""
+"""A backup that is restored under open screens: they follow it, and keep what was typed."""
 
 from __future__ import annotations
 

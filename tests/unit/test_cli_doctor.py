@@ -137,9 +137,15 @@ def test_an_older_schema_is_told_and_not_migrated(
         return ()
 
     monkeypatch.setattr(migrate, "upgrade", upgrade)
-    assert found(well)["schema"]["level"] == "warning"
+    older = found(well)["schema"]
+    assert older["level"] == "warning"
+    assert "after a copy of the file beside it" in older["do"]
+    assert older["do"].index("0002: ") < older["do"].index("0003: ")
+    well("doctor", "--fix", code=3)
     assert migrations == []
     assert by_hand(database_file(), "SELECT version_num FROM bifrost_schema") == [("0001",)]
+    by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
+    assert "which no Bifrost TUI wrote" in found(well)["schema"]["what"]
     by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '9999'")
     assert "newer Bifrost TUI" in found(well)["database"]["what"]
 

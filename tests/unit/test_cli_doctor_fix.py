@@ -435,6 +435,22 @@ def test_what_cannot_be_mended_is_left_as_it_is(well: Cli) -> None:
     assert fixed(well, code=3) == [("schema", False)]
 
 
+@pytest.mark.parametrize("value", ["no JSON", "5", "[", chr(34), "null"])
+def test_values_that_are_none_of_their_type(
+    well: Cli, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bifrost_tui.store.checks._VALUES", 1)
+    for number, (kind, good) in enumerate(
+        [("int", "17"), ("bool", "true"), ("json", '{"a": [1, null]}'), ("string", 'ä\n"')]
+    ):
+        well("configs", "set", f"V{number}", "--org", "Acme", "--type", kind, "--value", good)
+    assert well("doctor", "--json").json == []
+    by_hand(database_file(), "UPDATE config SET value = ? WHERE key = 'V1'", value)
+    finding = found(well)["values"]
+    assert "1 value is not of its type: Acme / V1." in finding["what"]
+    assert fixed(well, code=3) == [("values", False)]
+
+
 def test_what_could_not_be_looked_at_is_no_finding(
     well: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,10 +514,15 @@ def test_passwords_of_the_environment(well: Cli, monkeypatch: pytest.MonkeyPatch
     assert "PGPASSWORD" in found(well)["environment"]["what"]
     monkeypatch.delenv("PGPASSWORD")
     settings = load_settings()
-    url = {"BIFROST_DATABASE_URL": "postgresql://bob:hunter2hunter2@host/db"}
-    (finding,) = doctor_host.environment(settings, (), url)
-    assert "BIFROST_DATABASE_URL" in finding.what
-    assert "hunter2" not in finding.what + finding.do
+    for url in (
+        "postgresql://bob:hunter2hunter2@host/db",
+        "postgresql+psycopg:///db?host=h&password=hunter2hunter2",
+    ):
+        (finding,) = doctor_host.environment(settings, (), {"BIFROST_DATABASE_URL": url})
+        assert "BIFROST_DATABASE_URL" in finding.what
+        assert "hunter2" not in finding.what + finding.do
+    bare = {"BIFROST_DATABASE_URL": "postgresql://bob@host/db?sslmode=verify-full"}
+    assert list(doctor_host.environment(settings, (), bare)) == []
 
 
 def test_a_network_file_system(well: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

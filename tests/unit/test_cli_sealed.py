@@ -322,7 +322,9 @@ def test_killed_in_the_middle_it_leaves_nothing(
     code = f"""if True:
         import os, signal, sys
         from bifrost_tui.__main__ import main
+        from bifrost_tui.crypto import age_writing
         from bifrost_tui.transfer.portable_json import JsonWriter
+        age_writing.WORK_FACTOR = 4
         real, done = JsonWriter.config, 0
         def config(self, *given):
             global done

@@ -196,7 +196,7 @@ class Story:
     st.lists(actions, max_size=6),
     st.integers(1, 5),
 )
-@settings(max_examples=15)
+@settings(max_examples=12)
 def test_every_value_reads_and_the_counts_add_up(
     planted: list[Row], meanwhile: list[tuple[str, int]], batch: int
 ) -> None:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from bifrost_tui.errors import (
     AccessDeniedError,
     BifrostError,
     ConflictError,
     DatabaseError,
+    DatabaseFullError,
     MasterKeyMissingError,
     TransferError,
 )
 from bifrost_tui.settings import Settings, load_settings
-from bifrost_tui.store import copying
+from bifrost_tui.store import copying, sqlite
 from bifrost_tui.store import restoring as store_restoring
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.actor import Access
@@ -33,6 +35,7 @@ from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.restoring import Restored, prepared
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
+from tests.databases import Databases
 from tests.support import (
     ALICE,
     BOB,
@@ -44,6 +47,7 @@ from tests.support import (
     assert_nowhere,
     assert_silent,
     by_hand,
+    counted_ids,
     events,
     make_settings,
     opened,
@@ -55,6 +59,8 @@ from tests.unit.test_migrations import copy_common_rows
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.xdist_group("postgres")]
 
+KEY_ID = "8aec34fd"
+"""The id of the master key of all tests."""
 LATER = "zQ9-written-after-the-backup"
 
 
@@ -390,6 +396,69 @@ def test_what_fails_in_the_middle_has_not_happened(
     same_but_the_log(repository, backup)
 
 
+@pytest.mark.sqlite
+def test_a_disk_that_is_full_leaves_what_was(
+    repository: Repository, settings: Settings, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on(repository)
+    before = content(repository)
+    pragmas = (*sqlite._PRAGMAS, "PRAGMA max_page_count = 1")
+    monkeypatch.setattr(sqlite, "_PRAGMAS", pragmas)
+    monkeypatch.setattr(store_restoring, "clear_tables", lambda _: None)
+    # Twice the rows need room that is not there.
+    monkeypatch.setattr(store_restoring, "copy_tables", _grow)
+    with pytest.raises(DatabaseFullError, match=r"bifrost\.db"):
+        restore(settings, backup)
+    assert content(repository) == before
+    assert kept_in((settings.database_path or backup).parent) == []
+
+
+def _grow(_source: Connection, target: Connection, _progress: object) -> None:
+    target.exec_driver_sql("CREATE TABLE more (text TEXT)")
+    for _ in range(100):
+        target.exec_driver_sql("INSERT INTO more VALUES (zeroblob(100000))")
+
+
+def test_a_log_that_was_changed_is_no_reason_to_go_without(
+    repository: Repository, settings: Settings, backup: Path
+) -> None:
+    go_on(repository)
+    by_hand(repository, "UPDATE audit_event SET actor = 'mallory' WHERE sequence = 3")
+    before = content(repository)
+    with prepared(settings, ALICE, backup, clock=HandClock()) as restoring:
+        assert restoring.differences
+        done = restoring.apply()
+    same_but_the_log(repository, backup)
+    assert done.kept is not None
+    assert content(done.kept) == before
+
+
+def test_a_file_becomes_a_database_on_a_server(
+    repository: Repository, backup: Path, databases: Databases, tmp_path: Path
+) -> None:
+    url = databases.url(tmp_path / "on a server", empty=True)
+    settings = load_settings(
+        {"HOME": str(tmp_path), "BIFROST_SECRET_KEY": KEY, "BIFROST_DATABASE_URL": url}
+    )
+    try:
+        with prepared(settings, ALICE, backup, clock=HandClock()) as restoring:
+            assert restoring.differences is None
+            done = restoring.apply()
+        assert (done.overwritten, done.kept) == (None, None)
+        with open_repository(settings, ALICE, clock=HandClock()) as there:
+            same_but_the_log(there, backup)
+            view = there.configs.get_key(ALICE, scope_of(there), "secret_0")
+            assert opened(there, view) == VALUES[0].encode()
+            # And home again.
+            file = backup.with_name("from a server.db")
+            there.backups.make(ALICE, file)
+            assert content(file) == content(there)
+        with prepared(settings, ALICE, file, clock=HandClock()) as restoring:
+            assert not restoring.differences
+    finally:
+        databases.release()
+
+
 # What is no backup of it
 
 
@@ -581,12 +650,17 @@ def test_a_backup_under_an_older_key_is_restored_with_both(
     repository: Repository, home: Path, backup: Path
 ) -> None:
     both = make_settings(home, f"{NEW_KEY},{KEY}")
-    with open_repository(both, ALICE, clock=HandClock()) as rotated:
-        rotated.master_keys.rotate(ALICE)
+    after = open_repository(both, ALICE, clock=HandClock(), ids=counted_ids(5000))
+    after.master_keys.rotate(ALICE)
     with pytest.raises(TransferError, match="master key is not at hand"):
         restore(make_settings(home, NEW_KEY), backup)
     done = restore(both, backup)
-    assert dict(done.missed) == {}
+    [(old, number)] = done.older.items()
+    assert (dict(done.missed), old, number) == ({}, KEY_ID, len(VALUES) + 1)
+    with after:
+        # Under the new key it goes on writing, which the backup knows nothing of.
+        view = after.configs.add(ALICE, GLOBAL_SCOPE, secret("after", LATER))
+        assert opened(after, view) == LATER.encode()
     with open_repository(both, ALICE, clock=HandClock()) as again:
         view = again.configs.get_key(ALICE, scope_of(again), "secret_0")
         assert opened(again, view) == VALUES[0].encode()

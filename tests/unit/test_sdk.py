@@ -30,6 +30,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.runtime import opened
 from bifrost_tui.runtime.secret_text import SecretText
 from bifrost_tui.store.access import Role
+from bifrost_tui.store.bulk import BulkConfig, write_configs
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from tests.support import ALICE, BOB, add_member, assert_nowhere, assert_silent, by_hand
@@ -399,8 +400,8 @@ async def test_a_list_has_masks_for_secrets(shop: Shop) -> None:
 
 
 async def test_a_long_list_is_whole(shop: Shop) -> None:
-    for at in range(1201):
-        shop.add(BRIGHT, bifrost_draft(f"k{at:04}"))
+    many = (BulkConfig(bifrost_draft(f"k{at:04}")) for at in range(1201))
+    write_configs(shop.repository, ALICE, shop.scopes[BRIGHT], many)
     listed = await config.list(scope=BRIGHT)
     assert [key for key in listed if key.startswith("k")] == [f"k{at:04}" for at in range(1201)]
 

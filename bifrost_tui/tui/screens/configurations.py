@@ -40,7 +40,7 @@ from bifrost_tui.tui.transferring import TRANSFER_KEY
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
-from bifrost_tui.tui.widgets.paged_table import PagedTable
+from bifrost_tui.tui.widgets.paged_table import PagedTable, current_row
 
 if TYPE_CHECKING:
     from bifrost_tui.store.live import Changes
@@ -362,8 +362,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
 
     def why_not(self, action: str) -> str:
         """Say why a key does nothing here."""
-        # Asked once more while the screen goes, when the table has gone before it.
-        current = self.table.current if self.is_attached and self.query(PagedTable) else None
+        current = current_row(self) if self.is_attached else None
         return (
             self.why_not_people(action)
             or why_not(action, self._scope, current)

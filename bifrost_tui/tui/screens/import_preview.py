@@ -31,7 +31,7 @@ from bifrost_tui.tui.screens.import_done import ImportDone
 from bifrost_tui.tui.transferring import Finished, host_path
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
-from bifrost_tui.tui.widgets.paged_table import PagedTable
+from bifrost_tui.tui.widgets.paged_table import PagedTable, current_row
 from bifrost_tui.tui.widgets.text_block import TextBlock
 from bifrost_tui.tui.widgets.work_line import WorkLine
 from bifrost_tui.tui.working import Progress, WorkingScreen
@@ -268,7 +268,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
         if action == "import":
             return self._why_not_import()
         if action == "secret":
-            line: PlanLine | None = self.table.current if self.query(PagedTable) else None
+            line: PlanLine | None = current_row(self)
             return "" if line is not None and line.key else "There is no key under the cursor."
         return ""
 

@@ -145,7 +145,8 @@ class MasterKeysScreen(WorkingScreen[None]):
         self._keys = Keys(uses)
         self.keys_table.reset_rows(uses, cursor=max(self.keys_table.cursor, 0))
         self.facts.left = facts_text(self._keys)
-        self._tell()
+        if not self.is_working:
+            self._tell()
         self.refresh_bindings()
 
     def _tell(self) -> None:

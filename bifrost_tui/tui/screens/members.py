@@ -26,7 +26,7 @@ from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.queueing import queue_waiting
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
-from bifrost_tui.tui.widgets.paged_table import Column, PagedTable
+from bifrost_tui.tui.widgets.paged_table import Column, PagedTable, current_row
 
 if TYPE_CHECKING:
     from bifrost_tui.store.live import Changes
@@ -200,8 +200,7 @@ class MembersScreen(DataScreen[None]):
         if action == "queue" and not self._left:
             return "Nothing that somebody who left could read is left as it was."
         if action in ("change_role", "remove"):
-            # Asked once more while the screen goes, when the table has gone before it.
-            view: MemberView | None = self.table.current if self.query(PagedTable) else None
+            view: MemberView | None = current_row(self)
             return "" if view is not None else "There is no member under the cursor."
         return ""
 

@@ -14,8 +14,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from bifrost_tui.display import visible
-from bifrost_tui.errors import BifrostError
-from bifrost_tui.settings import KEY_FILE_VARIABLE, KeySource, Settings
+from bifrost_tui.errors import BifrostError, DatabaseUncertainError
+from bifrost_tui.settings import KEY_FILE_VARIABLE, KeySource, Settings, shown_url
 from bifrost_tui.tui.base import DataScreen, labelled
 from bifrost_tui.tui.widgets.buttons import WordButton
 from bifrost_tui.tui.widgets.fields import Choice, Field, LineInput
@@ -51,21 +51,22 @@ class SetupScreen(DataScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         settings = self.bifrost.settings
+        path = settings.database_path
+        where = str(path) if path is not None else shown_url(settings.database_url)
         yield SplitLine(id="heading", classes="heading")
         with Vertical(classes="page"):
             yield TextBlock(
                 Text.assemble(
                     ("Nothing is set up yet. ", "bold"),
                     "This makes a database for your organizations' configs and secrets.\n"
-                    "Secrets go in and never come back onto a screen. The files are yours alone to"
-                    " read.\n",
+                    "Secrets go in and never come back onto a screen. The file"
+                    f"{'s are' if path is not None else ' of the key is'} yours alone to read.\n",
                 )
             )
-            path = settings.database_path
             yield TextBlock(
                 labelled(
                     [
-                        ("Database", visible(str(path))),
+                        ("Database", visible(where)),
                         ("Owner", visible(self.bifrost.access.actor)),
                     ]
                 )
@@ -140,7 +141,10 @@ class SetupScreen(DataScreen[None]):
 
     def _refused(self, error: BifrostError) -> None:
         self._creating = False
-        self.say(f"Nothing was made. {error.message}", "error")
+        if isinstance(error, DatabaseUncertainError):
+            self.say(f"{error.message} Leave and start again: that opens what was made.", "error")
+        else:
+            self.say(f"Nothing was made. {error.message}", "error")
 
     def _created(self, repository: Repository) -> None:
         from bifrost_tui.tui.screens.organizations import OrganizationsScreen
