@@ -38,12 +38,28 @@ ENGINES = tuple(os.environ.get("BIFROST_TEST_ENGINES", "sqlite postgresql").spli
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of modules marked ``both_engines`` on each, but those marked ``sqlite``."""
+    """Run tests of modules marked ``both_engines`` on each, or on the one they are marked for."""
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "both_engines" in marks and "sqlite" not in marks:
         # First, so that it is there before anything is made on it.
         metafunc.fixturenames.insert(0, "engine")
-        metafunc.parametrize("engine", ENGINES, indirect=True)
+        engines = [name for name in ENGINES if name == "postgresql" or "postgresql" not in marks]
+        metafunc.parametrize("engine", engines, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the examples that are marked for the other engine."""
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}
+    wrong = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and (engine := getattr(item, "callspec", None) and item.callspec.params.get("engine"))
+        and item.get_closest_marker(other[engine])
+    ]
+    if wrong:
+        config.hook.pytest_deselected(items=wrong)
+        items[:] = [item for item in items if item not in set(wrong)]
 
 
 class _Compiled(LRUCache[Any, Any]):
