@@ -49,17 +49,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the examples that are marked for the other engine."""
-    other = {"sqlite": "postgresql", "postgresql": "sqlite"}
-    wrong = [
-        item
-        for item in items
-        if isinstance(item, pytest.Function)
-        and (engine := getattr(item, "callspec", None) and item.callspec.params.get("engine"))
-        and item.get_closest_marker(other[engine])
-    ]
+    wrong = [item for item in items if _is_for_another_engine(item)]
     if wrong:
         config.hook.pytest_deselected(items=wrong)
-        items[:] = [item for item in items if item not in set(wrong)]
+        left_out = set(wrong)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_for_another_engine(item: pytest.Item) -> bool:
+    given = getattr(item, "callspec", None)
+    name = given.params.get("engine") if given is not None else None
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}.get(name or "")
+    return other is not None and item.get_closest_marker(other) is not None
 
 
 class _Compiled(LRUCache[Any, Any]):

@@ -266,8 +266,9 @@ def assert_nowhere(values: Iterable[str], paths: Iterable[Path]) -> None:
     wanted = [(form, data) for value in values for form, data in forms(value).items()]
     assert wanted
     paths = list(paths)
-    for path in paths if Engine.servers is not None else ():
-        for name, content in Engine.servers.contents(path).items():
+    if (servers := Engine.servers) is not None:
+        tables = [table for path in paths for table in servers.contents(path).items()]
+        for name, content in tables:
             for form, data in wanted:
                 assert data not in content, f"{name} holds a planted value ({form})"
     for path in _files(paths):
