@@ -33,6 +33,7 @@ _DEBUGGING = (
     "PYTHONTRACEMALLOC",
     "PYTHONVERBOSE",
 )
+_PASSWORD = re.compile(r"postgres[a-z+]*:(//[^/@]*:[^/@]+@|[^?]*\?(.*&)?password=)")
 _NAMED = 5
 _MINUTE = 60
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where `run --file` keeps its private folders
@@ -53,7 +54,7 @@ def environment(
             f"Put it into a file of mode 0600, name that in {KEY_FILE_VARIABLE}, and unset it.",
         )
     passwords = [name for name in ("PGPASSWORD",) if environ.get(name)]
-    if re.match(r"[a-z0-9+]+://[^/@]*:[^/@]+@", environ.get(DATABASE_VARIABLE, ""), re.IGNORECASE):
+    if _PASSWORD.match(environ.get(DATABASE_VARIABLE, "")):
         passwords.append(DATABASE_VARIABLE)
     if passwords:
         yield Finding(

@@ -33,7 +33,7 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.copying import copy_into_file, count_rows
 from bifrost_tui.store.engine import Database, connect
-from bifrost_tui.store.opening import key_verifiers, read_revision
+from bifrost_tui.store.identity import key_verifiers, read_revision
 from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.part_files import part_file
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, audit_event, config, metadata

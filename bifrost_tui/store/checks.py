@@ -14,7 +14,7 @@ from bifrost_tui.store.access import require_all
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.engine import connect
 from bifrost_tui.store.filters import ConfigFilter
-from bifrost_tui.store.opening import read_revision
+from bifrost_tui.store.identity import read_revision
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigList
 from bifrost_tui.store.schema import REVISION, config, organization

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Boolean, String, false
+from sqlalchemy import Boolean, String, false, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -106,3 +106,22 @@ def _by_row(_element: ConfigPlace, _compiler: Any, **_options: Any) -> str:
 
 FIRST_PLACE: dict[str, Any] = {"sqlite": -(2**63), "postgresql": ""}
 """What no config stands before."""
+
+PUT_ALL_TOKENS = text(
+    "UPDATE config SET secret = new.secret, hint = new.hint, key_id = :new_key"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:versions AS integer[]),"
+    " CAST(:secret_versions AS integer[]), CAST(:keys AS text[]), CAST(:secrets AS text[]),"
+    " CAST(:hints AS text[])) AS new(id, version, secret_version, key_id, secret, hint)"
+    " WHERE config.id = new.id AND config.version = new.version"
+    " AND config.secret_version = new.secret_version AND config.key_id = new.key_id"
+)
+"""What re-encrypts many rows of PostgreSQL in one statement: one for each takes twice the time."""
+
+ALONG_IDS = text(
+    "SELECT set_config('enable_seqscan', 'off', true),"
+    " set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)"
+)
+"""Lets PostgreSQL, which may know nothing of a table yet, walk along its ids for this transaction.
+
+Where it takes few rows for wanted, it would rather find and sort all of them for each batch.
+"""

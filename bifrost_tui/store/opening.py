@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, column, insert, inspect, select, table
+from sqlalchemy import Connection, insert, select
 
 from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.crypto.cipher import Keyring, Sealed
@@ -15,8 +15,6 @@ from bifrost_tui.errors import (
     AccessDeniedError,
     DatabaseError,
     DatabaseMissingError,
-    DatabaseNewerError,
-    DatabaseNotOursError,
     DatabaseUncertainError,
     MasterKeyMissingError,
     WrongMasterKeyError,
@@ -26,13 +24,13 @@ from bifrost_tui.store.access import EVERYWHERE, Role
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
 from bifrost_tui.store.engine import Database, connect
+from bifrost_tui.store.identity import key_verifiers, read_revision
 from bifrost_tui.store.organizations import start_summary
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import (
     GLOBAL,
     REVISION,
-    VERSION_TABLE,
     key_check,
     member,
 )
@@ -133,49 +131,6 @@ def load_keyring(settings: Settings) -> Keyring:
     if settings.key_source is None:
         raise MasterKeyMissingError(MISSING_KEY)
     return Keyring(load_master_keys(settings.key_source))
-
-
-def read_revision(connection: Connection, database: Database) -> str:
-    """Return the schema version of a database of ours.
-
-    Raises:
-        DatabaseMissingError: its server has a place for it, with nothing in it yet.
-        DatabaseNotOursError: it is another program's, or an empty file.
-        DatabaseNewerError: a newer program wrote it.
-
-    """
-    found = inspect(connection).has_table(VERSION_TABLE)
-    versions: list[str] = (
-        list(connection.scalars(select(column("version_num")).select_from(table(VERSION_TABLE))))
-        if found
-        else []
-    )
-    shown = database.shown
-    if not found and database.holds_nothing(connection):
-        raise DatabaseMissingError(
-            f"There is nothing in the database ({shown}) yet. Run `bifrost-tui` or `bifrost-tui"
-            " setup` to set it up."
-        )
-    if len(versions) != 1 or not versions[0]:
-        raise DatabaseNotOursError(
-            f"The database ({shown}) was not made by Bifrost TUI. Nothing in it was changed; check"
-            " BIFROST_DATABASE_URL."
-        )
-    revision = versions[0]
-    if revision > REVISION:
-        raise DatabaseNewerError(
-            f"The database ({shown}) was written by a newer Bifrost TUI (schema"
-            f" {revision}; this program knows {REVISION}). Nothing was changed; update the program."
-        )
-    return revision
-
-
-def key_verifiers(connection: Connection) -> list[Sealed]:
-    """Return what each master key opens a database with, the newest key's first."""
-    rows = connection.execute(
-        select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
-    )
-    return [Sealed(row.token or "", row.key_id) for row in rows if row.key_id]
 
 
 def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings) -> RootSecret:

@@ -18,7 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bifrost_tui.crypto.rekeying import Done, Job, Rekeyer
 from bifrost_tui.crypto.rekeying_worker import Worker, WorkerLostError
-from bifrost_tui.store.dialects import FIRST_PLACE, ConfigPlace, among, unindexed
+from bifrost_tui.store.dialects import (
+    ALONG_IDS,
+    FIRST_PLACE,
+    PUT_ALL_TOKENS,
+    ConfigPlace,
+    among,
+    unindexed,
+)
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.schema import GLOBAL, config, organization
@@ -31,7 +38,7 @@ MANY = 10_000
 """Of fewer secrets, other processes would take longer to start than they save."""
 MOST_PROCESSES = 2
 
-_STREAMED = 100
+_STREAMED = 250
 _JOB = 6
 """How many columns of a row are a job's; the others follow."""
 _COLUMNS = (
@@ -104,6 +111,8 @@ class Walk:
         found: Batch = []
         size = 0
         values = {**self._keys, "after": after, "most": self._size}
+        if connection.dialect.name == "postgresql":
+            connection.execute(ALONG_IDS)
         with closing(self._query.stream(connection, values, _STREAMED)) as parts:
             for part in parts:
                 found += part
@@ -174,6 +183,8 @@ def _taken(worker: Worker) -> list[Done] | None:
 
 def put(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> int:
     """Put new tokens into the rows that are still as they were; return how many these are."""
+    if connection.dialect.name == "postgresql":
+        return _put_at_once(connection, key_id, batch, done)
     plain: list[dict[str, Any]] = []
     hinted: list[dict[str, Any]] = []
     for row, new in zip(batch, done, strict=True):
@@ -194,6 +205,20 @@ def put(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> 
             plain.append(values)
     parts = (_PUT, plain), (_PUT_HINT, hinted)
     return sum(change.run_many(connection, some) for change, some in parts if some)
+
+
+def _put_at_once(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> int:
+    pairs = [(row, new) for row, new in zip(batch, done, strict=True) if new is not None]
+    values = {
+        "new_key": key_id,
+        "ids": [row[1] for row, _ in pairs],
+        "versions": [row[6] for row, _ in pairs],
+        "secret_versions": [row[2] for row, _ in pairs],
+        "keys": [row[3] for row, _ in pairs],
+        "secrets": [new[0] for _, new in pairs],
+        "hints": [new[1] for _, new in pairs],
+    }
+    return connection.execute(PUT_ALL_TOKENS, values).rowcount if pairs else 0
 
 
 def unopened(batch: Batch, done: list[Done]) -> dict[str, Unopened]:

@@ -41,14 +41,9 @@ from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import clear_tables, copy_tables, count_rows
 from bifrost_tui.store.differences import Differences, changed_since, compare
 from bifrost_tui.store.engine import Database, connect
+from bifrost_tui.store.identity import key_verifiers, read_revision
 from bifrost_tui.store.migrate import run_migrations
-from bifrost_tui.store.opening import (
-    add_verifier,
-    key_verifiers,
-    load_keyring,
-    open_repository,
-    read_revision,
-)
+from bifrost_tui.store.opening import add_verifier, load_keyring, open_repository
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access

@@ -197,9 +197,10 @@ def _recording(told: list[tuple[Any, Any]]) -> Iterator[None]:
             told.append(("COMMIT", ()))
             super().commit()
 
-    # type: ignore[override]
     class ServerCursor(psycopg.Cursor[Any]):
-        def execute(self, text: Any, values: Any = None, **options: Any) -> Any:
+        def execute(  # type: ignore[override]
+            self, text: Any, values: Any = None, **options: Any
+        ) -> Any:
             told.append((text, values))
             return super().execute(text, values, **options)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +22,7 @@ from bifrost_tui.errors import (
     DatabaseUncertainError,
     DatabaseUnreachableError,
 )
-from bifrost_tui.settings import Settings, load_settings
+from bifrost_tui.settings import DATABASE_VARIABLE, KEY_VARIABLE, Settings, load_settings
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope
@@ -28,6 +30,7 @@ from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.views import ConfigView
+from bifrost_tui.terminal import actor_name
 from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
@@ -43,12 +46,14 @@ from tests.support import (
     ALICE,
     KEY,
     HandClock,
+    add_member,
     assert_silent,
     counted_ids,
     listed,
     plain,
     secret,
 )
+from tests.terminal.harness import DOWN, ENTER, RIGHT, TAB, TerminalSession, sweep
 from tests.tui.screens_support import (
     TYPED,
     app_over,
@@ -544,4 +549,42 @@ async def test_screens_of_a_server_that_is_paused_obey_and_save_in_the_end(there
             there.server.go_on()
         await settled(pilot)
         assert isinstance(pilot.app.screen, ConfigurationsScreen)
+    assert there.values() == {"token": OLD.encode(), "new": TYPED.encode()}
+
+
+def test_a_form_in_a_terminal_survives_a_server_that_stops(there: There, tmp_path: Path) -> None:
+    add_member(there.repository, actor_name(), Role.OWNER)
+    environ = {
+        "HOME": str(there.home),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        KEY_VARIABLE: KEY,
+        DATABASE_VARIABLE: there.server.url(there.name, scheme=SCHEME),
+    }
+    command = [sys.executable, "-m", "bifrost_tui"]
+    with TerminalSession(command, size=(100, 30), env=environ) as session:
+        session.wait_for("Acme")
+        session.send(DOWN + ENTER)
+        session.wait_for("token")
+        session.send("a")
+        session.wait_for("Add a config to")
+        session.send("new" + TAB + RIGHT * 4 + TAB)
+        session.wait_for("[secret]")
+        session.paste(TYPED)
+        session.wait_for("fingerprint")
+        there.server.stop()
+        try:
+            session.send("\x13")
+            session.wait_for("cannot be reached")
+            assert "fingerprint" in session.screen_text()
+        finally:
+            there.server.start()
+        session.send("\x13")
+        session.wait_for("new in Acme is saved")
+        session.send("q")
+        assert session.wait_exit() == 0
+        assert sweep(session.evidence, PLANTED) == []
+        assert session.attributes_restored()
     assert there.values() == {"token": OLD.encode(), "new": TYPED.encode()}

@@ -514,10 +514,15 @@ def test_passwords_of_the_environment(well: Cli, monkeypatch: pytest.MonkeyPatch
     assert "PGPASSWORD" in found(well)["environment"]["what"]
     monkeypatch.delenv("PGPASSWORD")
     settings = load_settings()
-    url = {"BIFROST_DATABASE_URL": "postgresql://bob:hunter2hunter2@host/db"}
-    (finding,) = doctor_host.environment(settings, (), url)
-    assert "BIFROST_DATABASE_URL" in finding.what
-    assert "hunter2" not in finding.what + finding.do
+    for url in (
+        "postgresql://bob:hunter2hunter2@host/db",
+        "postgresql+psycopg:///db?host=h&password=hunter2hunter2",
+    ):
+        (finding,) = doctor_host.environment(settings, (), {"BIFROST_DATABASE_URL": url})
+        assert "BIFROST_DATABASE_URL" in finding.what
+        assert "hunter2" not in finding.what + finding.do
+    bare = {"BIFROST_DATABASE_URL": "postgresql://bob@host/db?sslmode=verify-full"}
+    assert list(doctor_host.environment(settings, (), bare)) == []
 
 
 def test_a_network_file_system(well: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,8 @@ def test_opening_an_older_database_brings_it_up_and_says_so(
     old: Repository, settings: Settings, scripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old.close()
-    monkeypatch.setattr("bifrost_tui.store.opening.REVISION", "0004")
+    for module in ("identity", "opening"):
+        monkeypatch.setattr(f"bifrost_tui.store.{module}.REVISION", "0004")
     monkeypatch.setattr("bifrost_tui.store.migrate.upgrade", partial(upgrade, scripts=scripts))
     for opening in range(2):
         with open_repository(settings, ALICE, clock=HandClock()) as repository:

@@ -141,11 +141,8 @@ class ConfigForm(DataModal[ConfigView | None]):
         self._show_type(self._kind)
         self._start = self._typed()
         (self.query_one("#key") if self._given is None else self.values.widget()).focus()
-        self.ask(
-            lambda: self.repository.configs.integrations(self.access, self._scope),
-            self._suggest,
-            again=True,
-        )
+        known = partial(self.repository.configs.integrations, self.access, self._scope)
+        self.ask(known, self._suggest, again=True)
 
     def _title(self) -> str:
         if self._view is not None:

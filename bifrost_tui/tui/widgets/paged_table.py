@@ -19,6 +19,7 @@ from textual.strip import Strip
 from bifrost_tui.tui.widgets.line_painter import BLURRED, CURSOR, LinePainter
 from bifrost_tui.tui.widgets.page_cache import PageCache, RowT
 from bifrost_tui.tui.widgets.table_line import Column
+from bifrost_tui.tui.widgets.table_style import PARTS, STYLE
 from bifrost_tui.tui.widgets.thin_scroll_bar import ThinBar, move_thumb
 
 __all__ = ["Column", "PagedTable", "current_row"]
@@ -39,48 +40,8 @@ class PagedTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fal
 
     ALLOW_SELECT = False
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"paged-table--{name}"
-        for name in (
-            *("header", CURSOR, BLURRED),
-            *("error", "warning", "success", "accent", "muted"),
-        )
-    }
-
-    DEFAULT_CSS = """
-    PagedTable {
-        padding: 1 0 0 0;
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $foreground 35%;
-        scrollbar-color-hover: $foreground 60%;
-        scrollbar-color-active: $accent;
-        scrollbar-background: transparent;
-        scrollbar-background-hover: transparent;
-        scrollbar-background-active: transparent;
-        & > .paged-table--header { color: $text-muted; text-style: bold; }
-        & > .paged-table--cursor { background: $primary 25%; }
-        &:light > .paged-table--cursor { background: $primary 15%; }
-        & > .paged-table--cursor-blurred { background: $foreground 8%; }
-        & > .paged-table--error { color: $text-error; }
-        & > .paged-table--warning { color: $text-warning; }
-        & > .paged-table--success { color: $text-success; }
-        & > .paged-table--accent { color: $text-accent; }
-        & > .paged-table--muted { color: $text-muted; }
-        &:ansi {
-            scrollbar-color: ansi_bright_black;
-            scrollbar-color-hover: ansi_default;
-            & > .paged-table--cursor {
-                background: $block-cursor-background;
-                color: $block-cursor-foreground;
-                text-style: bold;
-            }
-            & > .paged-table--cursor-blurred { background: ansi_default; text-style: bold; }
-            & > .paged-table--muted { text-style: dim; }
-        }
-    }
-    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paged-table--{name}" for name in PARTS}
+    DEFAULT_CSS = STYLE
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(keys, action, label, show=name == "open", id=f"table.{name}", tooltip=tooltip)
