@@ -38,12 +38,29 @@ ENGINES = tuple(os.environ.get("BIFROST_TEST_ENGINES", "sqlite postgresql").spli
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of modules marked ``both_engines`` on each, but those marked ``sqlite``."""
+    """Run tests of modules marked ``both_engines`` on each, or on the one they are marked for."""
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "both_engines" in marks and "sqlite" not in marks:
         # First, so that it is there before anything is made on it.
         metafunc.fixturenames.insert(0, "engine")
-        metafunc.parametrize("engine", ENGINES, indirect=True)
+        engines = [name for name in ENGINES if name == "postgresql" or "postgresql" not in marks]
+        metafunc.parametrize("engine", engines, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the examples that are marked for the other engine."""
+    wrong = [item for item in items if _is_for_another_engine(item)]
+    if wrong:
+        config.hook.pytest_deselected(items=wrong)
+        left_out = set(wrong)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_for_another_engine(item: pytest.Item) -> bool:
+    given = getattr(item, "callspec", None)
+    name = given.params.get("engine") if given is not None else None
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}.get(name or "")
+    return other is not None and item.get_closest_marker(other) is not None
 
 
 class _Compiled(LRUCache[Any, Any]):

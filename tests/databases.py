@@ -27,7 +27,8 @@ _OTHERS = (
 _SHAPE = (
     "SELECT string_agg(x, ',' ORDER BY x) FROM (SELECT relname || relkind::text"
     " || relnatts AS x FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-    " UNION ALL SELECT tgname || tgenabled::text FROM pg_trigger"
+    # Those of references have the number of one among their names.
+    " UNION ALL SELECT regexp_replace(tgname, '\\d+$', '') || tgenabled::text FROM pg_trigger"
     " UNION ALL SELECT conname FROM pg_constraint) AS everything"
 )
 
@@ -78,7 +79,21 @@ class Databases:
                         self._rows[table.name] = b"".join(bytes(part) for part in copy)
         else:
             # Under the root of the first one, so that all are alike.
-            self._put_back(name)
+            assert self._put_back(name)
+
+    def contents(self, path: Path) -> dict[str, bytes]:
+        """Return the tables of the databases whose homes are a folder, or in it, as they lie."""
+        found = {}
+        for home, name in self._used.items():
+            if home != path and path not in home.parents:
+                continue
+            with self.server.connect(name) as connection:
+                for table in metadata.sorted_tables if name not in self._is_empty else ():
+                    command = f"COPY {table.name} TO STDOUT WITH (FORMAT binary)"
+                    with connection.cursor().copy(command.encode()) as copy:
+                        data = b"".join(bytes(part) for part in copy)
+                    found[f"the table {table.name} of {name}"] = data
+        return found
 
     def release(self) -> None:
         """Take back the databases of a test, and make them as new."""

@@ -259,9 +259,18 @@ def forms(value: str) -> dict[str, bytes]:
 
 
 def assert_nowhere(values: Iterable[str], paths: Iterable[Path]) -> None:
-    """Look for values, in every form, in files and in all that folders hold, names included."""
+    """Look for values, in every form, in files and in all that folders hold, names included.
+
+    The tables of a home's database count as being in it, wherever they are.
+    """
     wanted = [(form, data) for value in values for form, data in forms(value).items()]
     assert wanted
+    paths = list(paths)
+    if (servers := Engine.servers) is not None:
+        tables = [table for path in paths for table in servers.contents(path).items()]
+        for name, content in tables:
+            for form, data in wanted:
+                assert data not in content, f"{name} holds a planted value ({form})"
     for path in _files(paths):
         content = path.read_bytes()
         for form, data in wanted:

@@ -175,11 +175,7 @@ def _state(row: Any) -> tuple[Any, ...]:
 def _rows(connection: Connection, table: Table) -> Iterator[Any]:
     wanted = ("id", *filter(None, _SHOWN[table.name]), "version", "updated_at", "updated_by")
     more = ("type", "secret_version") if table is config else ()
-    ordered: Any = table.c.id
-    if connection.dialect.name == "postgresql":
-        # By code point, as SQLite orders.
-        ordered = ordered.collate("C")
-    query: Select[Any] = select(*(table.c[name] for name in (*wanted, *more))).order_by(ordered)
+    query: Select[Any] = select(*(table.c[name] for name in (*wanted, *more))).order_by(table.c.id)
     query = query.execution_options(stream_results=True, yield_per=_CHUNK)
     for some in connection.execute(query).partitions(_CHUNK):
         yield from some

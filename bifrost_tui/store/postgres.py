@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -94,11 +93,14 @@ class PostgresDatabase(Database):
             psycopg.Error: it cannot be opened; :meth:`told` says why in our words.
 
         """
+        from bifrost_tui.store import postgres_moments
+
         given = self.driver.conninfo.conninfo_to_dict(self._address)
         options = f"{given.pop('options', '')} -c timezone=UTC".strip()
         parameters: dict[str, Any] = {**_DEFAULTS, **given, "options": options}
         parameters["client_encoding"] = "utf8"
         connection: psycopg.Connection[Any] = self.driver.connect(**parameters, autocommit=True)
+        postgres_moments.give(connection)
         return connection
 
     def holds_nothing(self, connection: Connection) -> bool:
@@ -218,15 +220,10 @@ class PostgresDatabase(Database):
 
     def told(self, error: Any) -> errors.DatabaseError:
         """Say in our words what the driver or the server said; theirs may quote a value."""
-        if state := error.sqlstate:
-            known = next((known for known in _TOLD if state.startswith(known.states)), _REFUSED)
-        elif isinstance(error, self.driver.OperationalError):
-            known = _of_connection(str(error))
-        else:
-            known, state = _REFUSED, type(error).__name__
-        return known.kind(
-            known.text.format(shown=self.shown, state=state, seconds=base.BUSY_SECONDS)
-        )
+        from bifrost_tui.store.postgres_errors import told
+
+        of_connection = isinstance(error, self.driver.OperationalError)
+        return told(error, self.shown, base.BUSY_SECONDS, of_connection=of_connection)
 
 
 @contextmanager
@@ -309,110 +306,3 @@ def _engine(opening: Callable[[], Any]) -> Engine:
         pool_timeout=base.BUSY_SECONDS,
         **POOL,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """States of an error, by their beginnings, and what they mean to a person."""
-
-    states: tuple[str, ...]
-    kind: type[errors.DatabaseError]
-    text: str
-
-
-_GONE = _Known(
-    ("08", "57P"),
-    errors.DatabaseUnreachableError,
-    "The server of the database ({shown}) stopped, or the line to it broke. Nothing was changed;"
-    " try again.",
-)
-_TOLD = (
-    _Known(
-        ("55P03", "40P01", "40001"),
-        errors.DatabaseBusyError,
-        "Another program holds the database ({shown}) and did not let go within {seconds:.0f}"
-        " seconds. Nothing was changed; try again.",
-    ),
-    _Known(("57014",), errors.DatabaseInterruptedError, "The read was cancelled."),
-    _Known(
-        # The second is what a standby says to a transaction that is to write.
-        ("25006", "0A000"),
-        errors.DatabaseReadOnlyError,
-        "The database ({shown}) cannot be written: its server takes no changes now, as a standby"
-        " does. Nothing was changed.",
-    ),
-    _Known(
-        ("42501",),
-        errors.DatabaseReadOnlyError,
-        "The user that connects to the database ({shown}) may not do that there. Nothing was"
-        " changed; let the database belong to that user.",
-    ),
-    _Known(
-        ("53100", "53200", "54"),
-        errors.DatabaseFullError,
-        "The server of the database ({shown}) has no room left ({state}). Nothing was changed; free"
-        " some room and try again.",
-    ),
-    _Known(
-        ("53300",),
-        errors.DatabaseUnreachableError,
-        "The server of the database ({shown}) has no connection left for us. Nothing was changed;"
-        " try again.",
-    ),
-    _Known(
-        ("57P03",),
-        errors.DatabaseUnreachableError,
-        "The server of the database ({shown}) is starting or stopping. Nothing was changed; try"
-        " again.",
-    ),
-    _Known(
-        ("28",),
-        errors.DatabaseUnreachableError,
-        "The server of the database ({shown}) refused the user or the password. Check "
-        + DATABASE_VARIABLE
-        + ", PGPASSWORD or ~/.pgpass.",
-    ),
-    _Known(
-        ("3D", "3F"),
-        errors.DatabaseUnreachableError,
-        "The server has no database of that name ({shown}). Make it (createdb), or check "
-        + DATABASE_VARIABLE
-        + ".",
-    ),
-    _Known(
-        ("XX001", "XX002", "58030"),
-        errors.DatabaseCorruptError,
-        "The database ({shown}) is damaged ({state}). Leave its files as they are and restore a"
-        " backup.",
-    ),
-    _GONE,
-)
-_REFUSED = _Known(
-    ("",),
-    errors.DatabaseError,
-    "The database ({shown}) refused ({state}). Nothing was changed.",
-)
-_UNREACHABLE = _Known(
-    (),
-    errors.DatabaseUnreachableError,
-    "The server of the database ({shown}) cannot be reached. Check that it runs, and "
-    + DATABASE_VARIABLE
-    + "; then try again.",
-)
-
-_SAID = (
-    # libpq's own words; a server's come with a state once a connection stands, and without before.
-    (("password", "authentication", "pg_hba", "role "), "28000"),
-    (("does not exist",), "3D000"),
-    (("too many", "remaining connection slots"), "53300"),
-    (("starting up", "shutting down", "recovery"), "57P03"),
-    (("terminat", "closed", "lost", "consuming input"), "08006"),
-)
-
-
-def _of_connection(text: str) -> _Known:
-    """Return what a failure without a state means, by libpq's words; they are not passed on."""
-    for words, state in _SAID:
-        if any(word in text for word in words):
-            return next(known for known in _TOLD if state.startswith(known.states))
-    return _UNREACHABLE

@@ -67,10 +67,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
         """Give back an aware moment, in UTC."""
         if value is None:
             return None
+        if not isinstance(value, datetime):
+            # As PostgreSQL's driver gives what is beyond the moments of Python.
+            raise TypeError
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
@@ -85,22 +88,22 @@ metadata = MetaData(
 )
 
 
-def _key(name: str, *checks: CheckConstraint, nullable: bool = False) -> Column[str]:
-    # Ordered by code point on every engine: pages are sought by key.
-    ordered = String(255).with_variant(String(255, "C"), "postgresql")
-    return Column(name, ordered, *checks, nullable=nullable)
+def _words(length: int) -> String:
+    # Ordered by code point, and only ASCII in any case, on every engine and in every locale: pages
+    # and leaps along indexes go by that, and this program orders so itself.
+    return String(length).with_variant(String(length, "C"), "postgresql")
 
 
 def _id() -> Column[str]:
-    return Column("id", String(32), primary_key=True)
+    return Column("id", _words(32), primary_key=True)
 
 
 def _written() -> list[Column[Any]]:
     return [
         Column("created_at", UtcDateTime, nullable=False),
-        Column("created_by", String(255), nullable=False),
+        Column("created_by", _words(255), nullable=False),
         Column("updated_at", UtcDateTime, nullable=False),
-        Column("updated_by", String(255), nullable=False),
+        Column("updated_by", _words(255), nullable=False),
         Column("version", Integer, nullable=False),
     ]
 
@@ -109,9 +112,9 @@ organization = Table(
     "organization",
     metadata,
     _id(),
-    Column("name", String(255), nullable=False),
+    Column("name", _words(255), nullable=False),
     # The name as it is compared: case-folded here, for no engine folds like another.
-    Column("name_folded", String(1024), nullable=False, unique=True),
+    Column("name_folded", _words(1024), nullable=False, unique=True),
     Column("archived_at", UtcDateTime),
     *_written(),
 )
@@ -122,17 +125,17 @@ config = Table(
     _id(),
     Column("organization_id", ForeignKey("organization.id")),
     # The organization, or "global": never NULL, so that one unique index serves every scope.
-    Column("scope_id", String(32), nullable=False),
-    _key("key"),
-    Column("type", String(16), nullable=False),
+    Column("scope_id", _words(32), nullable=False),
+    Column("key", _words(255), nullable=False),
+    Column("type", _words(16), nullable=False),
     Column("value", Text),
     Column("secret", Text),
     # Counts the values that the secret has had; part of what its token is bound to.
     Column("secret_version", Integer, nullable=False),
-    Column("key_id", String(8)),
-    Column("fingerprint", String(8)),
+    Column("key_id", _words(8)),
+    Column("fingerprint", _words(8)),
     Column("hint", Text),
-    Column("integration", String(100)),
+    Column("integration", _words(100)),
     Column("description", Text, nullable=False),
     Column("rotate_every_days", Integer),
     Column("secret_changed_at", UtcDateTime),
@@ -142,21 +145,21 @@ config = Table(
     Column("unreadable_at", UtcDateTime),
     *_written(),
     # The key of the secret that a reference stands for.
-    _key(
+    Column(
         "refers_to",
+        _words(255),
         CheckConstraint(
             "CASE WHEN type = 'secret_ref' THEN refers_to IS NOT NULL AND value IS NULL"
             " ELSE refers_to IS NULL END",
             name="reference",
         ),
-        nullable=True,
     ),
     # Why the reference gives nothing in its own scope; derived, kept with every change of what it
     # refers to, so that an index can count.
-    Column("dangling", String(16)),
+    Column("dangling", _words(16)),
     # What all secrets of one value share; NULL where no other has it. Confirmed on the values,
     # which fingerprints of eight characters are too short for.
-    Column("equal_group", String(32)),
+    Column("equal_group", _words(32)),
     CheckConstraint("scope_id = coalesce(organization_id, 'global')", name="scope"),
     CheckConstraint("type <> 'secret' OR value IS NULL", name="secret_has_no_plain_value"),
     CheckConstraint("type = 'secret' OR secret IS NULL", name="plain_has_no_token"),
@@ -184,12 +187,12 @@ scope_summary = Table(
     metadata,
     # An organization's id, or "global". Counts are kept with every change: a list of a thousand
     # organizations must not count a million configs.
-    Column("scope_id", String(32), primary_key=True),
+    Column("scope_id", _words(32), primary_key=True),
     Column("configs", BigInteger, nullable=False),
     Column("secrets", BigInteger, nullable=False),
     Column("needs_value", BigInteger, nullable=False),
     Column("changed_at", UtcDateTime),
-    Column("changed_by", String(255)),
+    Column("changed_by", _words(255)),
 )
 
 member = Table(
@@ -198,9 +201,9 @@ member = Table(
     _id(),
     Column("organization_id", ForeignKey("organization.id")),
     # The organization, or "all" of them and global.
-    Column("scope_id", String(32), nullable=False),
-    Column("actor", String(255), nullable=False),
-    Column("role", String(16), nullable=False),
+    Column("scope_id", _words(32), nullable=False),
+    Column("actor", _words(255), nullable=False),
+    Column("role", _words(16), nullable=False),
     *_written(),
     CheckConstraint("scope_id = coalesce(organization_id, 'all')", name="scope"),
 )
@@ -212,8 +215,8 @@ exposure = Table(
     metadata,
     # A secret that somebody could read who is a member no longer. It waits for a new value as long
     # as the secret has the version that stands here.
-    Column("actor", String(255), primary_key=True),
-    Column("config_id", String(32), ForeignKey("config.id", ondelete="CASCADE"), primary_key=True),
+    Column("actor", _words(255), primary_key=True),
+    Column("config_id", _words(32), ForeignKey("config.id", ondelete="CASCADE"), primary_key=True),
     Column("secret_version", Integer, nullable=False),
     Column("left_at", UtcDateTime, nullable=False),
 )
@@ -223,8 +226,8 @@ presence = Table(
     "presence",
     metadata,
     # What opens an actor's locked screen: a passphrase, kept as what scrypt makes of it.
-    Column("actor", String(255), primary_key=True),
-    Column("verifier", String(255), nullable=False),
+    Column("actor", _words(255), primary_key=True),
+    Column("verifier", _words(255), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
@@ -239,16 +242,16 @@ audit_event = Table(
         autoincrement=False,
     ),
     Column("at", UtcDateTime, nullable=False),
-    Column("actor", String(255), nullable=False),
-    Column("source", String(255), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("organization_id", String(32)),
+    Column("actor", _words(255), nullable=False),
+    Column("source", _words(255), nullable=False),
+    Column("action", _words(64), nullable=False),
+    Column("organization_id", _words(32)),
     # The organization's name at that time: the log must be readable when it is gone.
-    Column("organization", String(255)),
-    Column("key", String(255)),
-    Column("outcome", String(16), nullable=False),
+    Column("organization", _words(255)),
+    Column("key", _words(255)),
+    Column("outcome", _words(16), nullable=False),
     Column("details", Text, nullable=False),
-    Column("chain_hash", String(64), nullable=False),
+    Column("chain_hash", _words(64), nullable=False),
 )
 Index(
     "ix_audit_event_organization_id_key",
@@ -274,7 +277,7 @@ key_check = Table(
     "key_check",
     metadata,
     # One row for each master key in use; its token is the database's root, sealed under that key.
-    Column("key_id", String(8), primary_key=True),
+    Column("key_id", _words(8), primary_key=True),
     Column("token", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )

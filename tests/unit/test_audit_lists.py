@@ -344,11 +344,25 @@ def test_an_export_ends_where_the_log_ended(repository: Repository, acme: Scope)
 # Damage
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("at", ["no moment", b"\xff", 7, ""])
 def test_a_damaged_line_keeps_no_other_from_coming(
     repository: Repository, acme: Scope, at: object
 ) -> None:
     by_hand(repository, "UPDATE audit_event SET at = ?, details = '[1', key = ?", at, b"\xff")
+    assert_lines_come(repository)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "20000-01-01", "0044-03-15 BC"])
+def test_a_moment_beyond_all_of_ours_keeps_no_line_from_coming(
+    repository: Repository, acme: Scope, at: str
+) -> None:
+    by_hand(repository, "UPDATE audit_event SET at = ?, details = '[1'", at)
+    assert_lines_come(repository)
+
+
+def assert_lines_come(repository: Repository) -> None:
     found = repository.log.page(ALICE)
     assert [view.sequence for view in found] == [2, 1]
     assert found[0].at == NO_MOMENT
@@ -408,10 +422,11 @@ def test_a_head_that_was_noted_long_ago_is_still_met(told: Repository, acme: Sco
         ("UPDATE audit_event SET actor = 'eve' WHERE sequence = 3", (2, 3), "was changed"),
         ("DELETE FROM audit_event WHERE sequence = 3", (2, 3), "is missing"),
         ("UPDATE audit_event SET sequence = 0 WHERE sequence = 8", (7, 8), "outside the chain"),
-        (
+        pytest.param(
             "UPDATE audit_event SET key = CAST(x'ff' AS TEXT) WHERE sequence = 6",
             (5, 6),
             "holds what is no text",
+            marks=pytest.mark.sqlite,
         ),
     ],
 )

@@ -21,7 +21,7 @@ from bifrost_tui.errors import (
     InvalidInputError,
     OrganizationNotFoundError,
 )
-from bifrost_tui.settings import Settings
+from bifrost_tui.settings import KEY_VARIABLE, Settings
 from bifrost_tui.store import bulk, bulk_rows
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.bulk import (
@@ -41,6 +41,7 @@ from tests.support import (
     ALICE,
     BOB,
     CAROL,
+    KEY,
     START,
     HandClock,
     add_member,
@@ -48,7 +49,6 @@ from tests.support import (
     assert_silent,
     by_hand,
     counted_ids,
-    database_path,
     events,
     listed,
     make_repository,
@@ -291,9 +291,9 @@ def test_an_organization_comes_with_its_configs(repository: Repository) -> None:
 
 
 _KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tests.support import ALICE, make_settings, plain
+import os, signal
+from tests.support import ALICE, plain
+from bifrost_tui.settings import load_settings
 from bifrost_tui.store.bulk import BulkConfig, write_organization
 from bifrost_tui.store.opening import open_repository
 
@@ -303,7 +303,7 @@ def configs(name, until):
             os.kill(os.getpid(), signal.SIGKILL)
         yield BulkConfig(plain(f"{name}_{number:04}"))
 
-repository = open_repository(make_settings(Path(sys.argv[1])), ALICE)
+repository = open_repository(load_settings(), ALICE)
 for name, until in (("whole", None), ("half", 4500)):
     write_organization(repository, ALICE, name, configs(name, until))
 """
@@ -313,12 +313,13 @@ def test_a_kill_in_the_middle_leaves_whole_organizations_only(home: Path) -> Non
     settings = make_settings(home)
     make_repository(settings).close()
     ended = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(home)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        [sys.executable, "-c", _KILLED],
+        env={**os.environ, KEY_VARIABLE: KEY, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL
-    assert database_path(settings).with_name("bifrost.db-wal").exists()
+    if settings.database_path is not None:
+        assert settings.database_path.with_name("bifrost.db-wal").exists()
     with open_repository(settings, ALICE) as repository:
         lines = repository.organizations.list(ALICE)
         assert [(line.scope.name, line.configs) for line in lines] == [

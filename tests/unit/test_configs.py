@@ -15,6 +15,7 @@ from bifrost_tui.errors import (
     ConfigNotFoundError,
     InvalidInputError,
 )
+from bifrost_tui.settings import Settings, shown_url
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.reading import PREVIEW
@@ -340,6 +341,7 @@ def test_only_secrets_are_rotated(repository: Repository, acme: Scope) -> None:
     assert listed(repository, ALICE, acme) == (view,)
 
 
+@pytest.mark.sqlite
 def test_what_is_deleted_is_overwritten_in_the_file(repository: Repository, acme: Scope) -> None:
     view = repository.configs.add(ALICE, acme, plain("k", PLANTED * 50))
     edited = repository.configs.add(ALICE, acme, plain("l", PLANTED * 50))
@@ -449,7 +451,17 @@ def test_the_history_of_a_key_is_that_of_one_scope_newest_first(
     assert repository.configs.history(ALICE, acme, "none") == ()
 
 
+@pytest.mark.sqlite
 def test_the_database_stands_where_the_settings_say(repository: Repository, home: Any) -> None:
     path = database_path(make_settings(home))
     assert repository._context.database.path == path
     assert repository.database_name == f"sqlite {path}"
+
+
+@pytest.mark.postgresql
+def test_the_database_is_named_as_the_settings_say(
+    repository: Repository, settings: Settings
+) -> None:
+    assert repository._context.database.path is None
+    assert repository.database_name == shown_url(settings.database_url)
+    assert repository.database_name.startswith("postgresql test_")

@@ -17,6 +17,7 @@ from tests.support import (
     HandClock,
     add_member,
     assert_silent,
+    by_hand,
     events,
     listed,
     opened,
@@ -111,9 +112,7 @@ def test_a_config_that_never_was_is_not_found(
 ) -> None:
     other = repository.organizations.add(ALICE, "Bright")
     view = repository.configs.add(ALICE, other, secret("k", "first"))
-    repository._context.database.write_rows(
-        lambda connection: connection.exec_driver_sql("DELETE FROM config WHERE id = ?", (view.id,))
-    )
+    by_hand(repository, "DELETE FROM config WHERE id = ?", view.id)
     with pytest.raises(ConfigNotFoundError, match="k in Bright does not exist"):
         repository.configs.rotate(ALICE, view, EnteredSecret("new"))
 

@@ -118,6 +118,10 @@ async def test_the_history_of_a_secret_tells_its_changes_and_its_last_read(shop:
     assert told(1) == ["config.rotate"]
     await config.get("stripe_api_key", scope=ACME)
     assert told(3) == ["secret.read", "config.rotate", "config.add"]
+
+
+@pytest.mark.sqlite
+async def test_the_history_of_a_secret_is_found_along_its_index(shop: Shop) -> None:
     plans = [
         line[3]
         for clause in ("action = 'secret.read' ORDER BY sequence DESC LIMIT 1", "action IN ('a')")
@@ -268,8 +272,6 @@ async def test_without_its_event_no_value_is_handed_out(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await config.get("region", scope=ACME)
-    path = shop.repository._context.database.path
-    assert path is not None
     by_hand(
         shop.repository,
         "CREATE TRIGGER no_events BEFORE INSERT ON audit_event"

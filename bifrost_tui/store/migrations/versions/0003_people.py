@@ -21,6 +21,53 @@ END
 $$
 """
 
+# Ordered by code point, whatever locale the database was made in.
+_WORDS = {
+    "audit_event": {
+        "actor": 255,
+        "source": 255,
+        "action": 64,
+        "organization_id": 32,
+        "organization": 255,
+        "key": 255,
+        "outcome": 16,
+        "chain_hash": 64,
+    },
+    "key_check": {"key_id": 8},
+    "organization": {
+        "id": 32,
+        "name": 255,
+        "name_folded": 1024,
+        "created_by": 255,
+        "updated_by": 255,
+    },
+    "scope_summary": {"scope_id": 32, "changed_by": 255},
+    "config": {
+        "id": 32,
+        "organization_id": 32,
+        "scope_id": 32,
+        "type": 16,
+        "key_id": 8,
+        "fingerprint": 8,
+        "integration": 100,
+        "created_by": 255,
+        "updated_by": 255,
+        "dangling": 16,
+        "equal_group": 32,
+    },
+    "member": {
+        "id": 32,
+        "organization_id": 32,
+        "scope_id": 32,
+        "actor": 255,
+        "role": 16,
+        "created_by": 255,
+        "updated_by": 255,
+    },
+    "exposure": {"actor": 255, "config_id": 32},
+    "presence": {"actor": 255, "verifier": 255},
+}
+
 
 def upgrade() -> None:
     """Make the tables and the indexes."""
@@ -63,6 +110,12 @@ def upgrade() -> None:
         postgresql_where=not_done,
     )
     if op.get_bind().dialect.name == "postgresql":
+        for table, columns in _WORDS.items():
+            changes = (
+                f'ALTER "{name}" TYPE VARCHAR({length}) COLLATE "C"'
+                for name, length in columns.items()
+            )
+            op.execute(f'ALTER TABLE "{table}" {", ".join(changes)}')
         op.execute(_TELL)
         op.execute(
             "CREATE TRIGGER tell_of_events AFTER INSERT ON audit_event"
