@@ -148,11 +148,14 @@ class Server:
 
         return psycopg.connect(self.url(database, user), autocommit=True)
 
-    def new_database(self, *statements: str, encoding: str = "UTF8") -> str:
+    def new_database(self, *statements: str, encoding: str = "UTF8", locale: str = "C") -> str:
         """Make a database that nobody else uses, run statements in it, and return its name."""
         name = f"test_{os.getpid()}_{next(self._numbers)}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'")
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+                f" LOCALE '{locale}'".encode()
+            )
         if statements:
             with self.connect(name) as connection:
                 for statement in statements:
@@ -177,10 +180,11 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running_server(**settings: str) -> Iterator[Server]:
+def running_server(locales: Path | None = None, **settings: str) -> Iterator[Server]:
     """Make a server, give it, and remove all of it.
 
-    Settings are those of the server; it starts with them where nothing else is said.
+    Settings are those of the server; it starts with them where nothing else is said. ``locales`` is
+    a folder of locales that databases of it may be made in.
 
     Raises:
         LookupError: there is none to run; a test is skipped then.
@@ -198,7 +202,8 @@ def running_server(**settings: str) -> Iterator[Server]:
             found = _within_reach(found, folder)
             shutil.chown(folder, NOBODY)
             as_whom = {"user": NOBODY, "group": _group(), "extra_groups": []}
-        with _started(found, folder, as_whom, settings) as server:
+        more = {} if locales is None else {"LOCPATH": str(locales)}
+        with _started(found, folder, as_whom, settings, more) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -237,11 +242,15 @@ def _is_open(path: Path) -> bool:
 
 @contextmanager
 def _started(
-    found: Path, folder: Path, as_whom: dict[str, Any], settings: dict[str, str]
+    found: Path,
+    folder: Path,
+    as_whom: dict[str, Any],
+    settings: dict[str, str],
+    environ: dict[str, str],
 ) -> Iterator[Server]:
     data = folder / "data"
     # Without the environment of the tests: neither passwords nor settings of psql's.
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder), **environ}
     run: dict[str, Any] = {"env": environment, "cwd": folder, "errors": "replace", **as_whom}
     how = f"-U {OWNER} -A trust -E UTF8 --locale=C --no-sync --no-instructions"
     subprocess.run(

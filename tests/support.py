@@ -26,6 +26,7 @@ from bifrost_tui.crypto.cipher import Sealed
 from bifrost_tui.crypto.reading import open_sealed
 from bifrost_tui.settings import DATABASE_VARIABLE, KEY_VARIABLE, Settings, load_settings
 from bifrost_tui.store.access import EVERYWHERE, Role
+from bifrost_tui.store.engine import connect
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.places import seal_context
@@ -158,9 +159,13 @@ def listed(
     return repository.configs.page(access, wanted, offset=0, limit=1_000_000).rows
 
 
-def by_hand(database: Path | Repository, statement: str, *values: object) -> list[tuple[Any, ...]]:
+def by_hand(
+    database: Path | Repository | Settings, statement: str, *values: object
+) -> list[tuple[Any, ...]]:
     """Run SQL past the program, as somebody with the file in hand can, and commit it."""
-    path = database._context.database if isinstance(database, Repository) else database
+    path: Any = database._context.database if isinstance(database, Repository) else database
+    if isinstance(path, Settings):
+        path = path.database_path or connect(path.database_url)
     if isinstance(path, PostgresDatabase):
         return _by_hand_there(path, statement, values)
     if not isinstance(path, Path):
@@ -220,7 +225,7 @@ def opened(repository: Repository, view: ConfigView) -> bytes | None:
     return open_sealed(repository._context.keyring, Sealed(token, key_id), context)
 
 
-def events(database: Path | Repository) -> list[tuple[Any, ...]]:
+def events(database: Path | Repository | Settings) -> list[tuple[Any, ...]]:
     """Return action, organization, key and outcome of every audit event, oldest first."""
     return by_hand(
         database,

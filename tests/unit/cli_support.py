@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from bifrost_tui.cli.base import Start
 from bifrost_tui.cli.main import program
 from bifrost_tui.clock import utc_now
-from bifrost_tui.settings import load_settings
+from bifrost_tui.settings import Settings, load_settings
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
@@ -104,6 +104,11 @@ def days_ago(days: int) -> HandClock:
 
 def database_file() -> Path:
     return database_path(load_settings())
+
+
+def the_database() -> Settings:
+    """Return what names the database, for what is done to it by hand."""
+    return load_settings()
 
 
 def run_process(*args: str, stdin: bytes = b"", **environ: str) -> Ran:

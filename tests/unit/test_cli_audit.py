@@ -14,8 +14,10 @@ from bifrost_tui.cli import exporting
 from bifrost_tui.cli.output import OutputError
 from bifrost_tui.store.access import Role
 from tests.support import ALICE, add_member, by_hand, events, planted
-from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened, run_process
+from tests.unit.cli_support import Cli, act_as, days_ago, opened, run_process, the_database
 from tests.unit.test_cli_completion import offered
+
+pytestmark = pytest.mark.both_engines
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_one_event_is_shown_with_its_facts_and_hash(told: Cli) -> None:
     last = told("audit", "list", "--json").json[0]["sequence"]
     found = told("audit", "show", str(last), "--json").json
     [(chain_hash,)] = by_hand(
-        database_file(), "SELECT chain_hash FROM audit_event WHERE sequence = ?", last
+        the_database(), "SELECT chain_hash FROM audit_event WHERE sequence = ?", last
     )
     assert found["chain_hash"] == chain_hash
     facts = dict(line.split(maxsplit=1) for line in told("audit", "show", str(last)).lines)
@@ -134,12 +136,12 @@ def test_an_admin_sees_the_log_of_the_organization_and_a_member_none(
 def test_tab_offers_who_and_what_stands_in_the_log(
     told: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = len(events(database_file()))
+    before = len(events(the_database()))
     assert "config.delete" in offered("audit list --action config")
     assert offered("audit list --by al") == ["alice"]
     act_as(monkeypatch, "dora")
     assert offered("audit list --by al") == []
-    assert len(events(database_file())) == before
+    assert len(events(the_database())) == before
 
 
 # Export
@@ -153,7 +155,7 @@ def test_an_export_is_written_whole_for_its_owner_alone(told: Cli) -> None:
     assert ran.err == f"{len(before)} events exported.\n"
     lines = [json.loads(line) for line in target.read_text().splitlines()]
     assert [line["sequence"] for line in lines] == [event["sequence"] for event in before][::-1]
-    rows = by_hand(database_file(), "SELECT sequence, chain_hash FROM audit_event")
+    rows = by_hand(the_database(), "SELECT sequence, chain_hash FROM audit_event")
     assert {(line["sequence"], line["chain_hash"]) for line in lines} < set(rows)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert sorted(path.name for path in told.home.iterdir() if path.is_file()) == ["audit.jsonl"]
@@ -252,7 +254,7 @@ def test_a_whole_log_verifies(told: Cli) -> None:
 
 
 def test_what_was_changed_is_named_and_ends_with_3(told: Cli) -> None:
-    by_hand(database_file(), "UPDATE audit_event SET actor = 'eve' WHERE sequence = 3")
+    by_hand(the_database(), "UPDATE audit_event SET actor = 'eve' WHERE sequence = 3")
     ran = told("audit", "verify", code=3)
     assert ran.err == (
         "bifrost-tui: Event 3: it, or what stood before it, was changed.\n2 events before it fit.\n"
@@ -264,7 +266,7 @@ def test_what_was_changed_is_named_and_ends_with_3(told: Cli) -> None:
 
 def test_a_cut_off_end_is_found_from_a_head(told: Cli) -> None:
     head = told("audit", "head").out.strip()
-    by_hand(database_file(), "DELETE FROM audit_event WHERE sequence > 4")
+    by_hand(the_database(), "DELETE FROM audit_event WHERE sequence > 4")
     told("audit", "verify")
     ran = told("audit", "verify", "--from", head, code=3)
     number = int(head.partition(":")[0])

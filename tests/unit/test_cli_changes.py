@@ -11,7 +11,9 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import ALICE, BOB, add_member, events, plain, planted
 from tests.support import opened as decrypted
-from tests.unit.cli_support import Cli, act_as, database_file, opened
+from tests.unit.cli_support import Cli, act_as, opened, the_database
+
+pytestmark = pytest.mark.both_engines
 
 AT = ("--org", "Acme")
 
@@ -302,7 +304,7 @@ def test_roles_are_the_stores(acme: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
         "may not"
         in acme("configs", "set", "A", "--global", "--type", "int", "--value", "1", code=1).err
     )
-    assert [(event[0], event[3]) for event in events(database_file())][-2:] == [
+    assert [(event[0], event[3]) for event in events(the_database())][-2:] == [
         ("config.delete", "refused"),
         ("config.list", "refused"),
     ]

@@ -13,7 +13,9 @@ from bifrost_tui.cli.main import program
 from bifrost_tui.store import migrate
 from bifrost_tui.store.access import Role
 from tests.support import ALICE, BOB, add_member, by_hand, events, plain, secret
-from tests.unit.cli_support import Cli, act_as, database_file, opened, run_process
+from tests.unit.cli_support import Cli, act_as, opened, run_process, the_database
+
+pytestmark = pytest.mark.both_engines
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_organizations_and_keys(filled: Cli) -> None:
 
 
 def test_nothing_for_who_is_no_member(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = events(database_file())
+    before = events(the_database())
     act_as(monkeypatch, "bob")
     assert offered("configs list --org ") == ["Globex"]
     assert offered("configs get --org Acme ") == []
@@ -76,11 +78,11 @@ def test_nothing_for_who_is_no_member(filled: Cli, monkeypatch: pytest.MonkeyPat
     act_as(monkeypatch, "mallory")
     assert offered("configs list --org ") == []
     assert offered("configs get --org Globex ") == []
-    assert events(database_file()) == before
+    assert events(the_database()) == before
 
 
 def test_tab_makes_and_migrates_nothing(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_hand(database_file(), "UPDATE bifrost_schema SET version_num = '0000'")
+    by_hand(the_database(), "UPDATE bifrost_schema SET version_num = '0000'")
     migrations = []
 
     def upgrade(*given: object) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import ALICE, by_hand, plain, planted, secret
-from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
+from tests.unit.cli_support import Cli, act_as, days_ago, opened, the_database
+
+pytestmark = pytest.mark.both_engines
 
 FIELDS = {
     *("key", "type", "value", "mask", "state", "scope", "organization", "shadows", "integration"),
@@ -118,7 +120,7 @@ def test_text_of_the_database_is_never_obeyed(cli: Cli) -> None:
     text = "a\x1b[2Jb\u202ec\x07\n[/red]"
     with opened() as repository:
         repository.configs.add(ALICE, GLOBAL_SCOPE, plain("EVIL", text))
-    by_hand(database_file(), "UPDATE config SET integration = ?, description = ?", text, text)
+    by_hand(the_database(), "UPDATE config SET integration = ?, description = ?", text, text)
     for ran in (
         cli("configs", "list", "--global"),
         cli("configs", "list", "--global", "--json"),
@@ -227,7 +229,7 @@ def test_get_of_a_secret_gives_its_mask_and_facts(filled: Cli) -> None:
 
 
 def test_a_secret_that_does_not_open_keeps_no_other_line_away(filled: Cli) -> None:
-    by_hand(database_file(), "UPDATE config SET secret = 'nonsense' WHERE key = 'PEM'")
+    by_hand(the_database(), "UPDATE config SET secret = 'nonsense' WHERE key = 'PEM'")
     found = filled.configs("--org", "Acme")
     assert found["PEM"]["state"] == "unreadable"
     assert len(found) == 7

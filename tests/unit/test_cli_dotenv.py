@@ -14,6 +14,8 @@ from bifrost_tui.cli.asking import Ask
 from tests.support import ALICE, BOB
 from tests.unit.cli_support import Cli, act_as, make_cli
 
+pytestmark = pytest.mark.both_engines
+
 PLANTED = "planted-hunter2-swordfish"
 
 ENV = f"""\

@@ -14,6 +14,8 @@ from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import ALICE, add_member, plain, planted, secret
 from tests.unit.cli_support import Cli, act_as, days_ago, opened
 
+pytestmark = pytest.mark.both_engines
+
 FIELDS = {
     *("key", "type", "state", "scope", "organization", "integration", "fingerprint"),
     *("equal_group", "rotate_every_days", "secret_changed_at", "due_at", "updated_at"),

@@ -14,7 +14,9 @@ from bifrost_tui.cli import key_rotating
 from bifrost_tui.crypto.master_key import MasterKey
 from bifrost_tui.store.rekeying import MasterKeys
 from tests.support import ALICE, BOB, KEY, NEW_KEY, OTHER_KEY, by_hand, events, planted, secret
-from tests.unit.cli_support import Cli, act_as, database_file, opened
+from tests.unit.cli_support import Cli, act_as, opened, the_database
+
+pytestmark = pytest.mark.both_engines
 
 OLD, NEW = (MasterKey(key.encode()).key_id for key in (KEY, NEW_KEY))
 
@@ -42,15 +44,15 @@ def test_a_rotation_says_what_it_did_and_that_the_old_key_can_go(
     assert f"4 secrets under an old key: `bifrost-tui key rotate` encrypts them under {NEW}." in (
         filled("key", "status").err
     )
-    before = by_hand(database_file(), "SELECT * FROM config ORDER BY id")
-    told = len(events(database_file()))
+    before = by_hand(the_database(), "SELECT * FROM config ORDER BY id")
+    told = len(events(the_database()))
     ran = filled("key", "rotate", "--dry-run")
     assert f"4 secrets would be re-encrypted under {NEW}; 0 were already." in ran.err
     assert "Nothing was changed." in ran.err
     assert f"Key {OLD} can go afterwards." in ran.err
     assert ran.out == ""
-    assert by_hand(database_file(), "SELECT * FROM config ORDER BY id") == before
-    assert len(events(database_file())) == told
+    assert by_hand(the_database(), "SELECT * FROM config ORDER BY id") == before
+    assert len(events(the_database())) == told
 
     ran = filled("key", "rotate")
     assert ran.out == ""
@@ -80,13 +82,13 @@ def test_a_rotation_says_what_it_did_and_that_the_old_key_can_go(
 def test_what_cannot_be_re_encrypted_is_named_and_ends_with_1(
     filled: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_hand(database_file(), "UPDATE config SET secret = 'gAAAAA' || secret WHERE key = 'S1'")
+    by_hand(the_database(), "UPDATE config SET secret = 'gAAAAA' || secret WHERE key = 'S1'")
     give(monkeypatch, OTHER_KEY, KEY)
     with opened() as repository:
         scope = repository.organizations.find(ALICE, "acme")
         repository.configs.add(ALICE, scope, secret("ELSEWHERE", "x-value-of-another-key"))
     give(monkeypatch, NEW_KEY, KEY)
-    before = by_hand(database_file(), "SELECT * FROM config WHERE key IN ('S1', 'ELSEWHERE')")
+    before = by_hand(the_database(), "SELECT * FROM config WHERE key IN ('S1', 'ELSEWHERE')")
     for arguments in (["--dry-run"], []):
         ran = filled("key", "rotate", *arguments, code=1)
         named = [line.split()[:2] for line in ran.lines[1:]]
@@ -95,7 +97,7 @@ def test_what_cannot_be_re_encrypted_is_named_and_ends_with_1(
         assert "its ciphertext is damaged, or belongs elsewhere" in ran.lines[2]
         assert "2 secrets cannot be re-encrypted, and are as before." in ran.err
         assert f"Keep key {OLD}" in ran.err
-    after = by_hand(database_file(), "SELECT * FROM config WHERE key IN ('S1', 'ELSEWHERE')")
+    after = by_hand(the_database(), "SELECT * FROM config WHERE key IN ('S1', 'ELSEWHERE')")
     assert after == before
     report = filled("key", "rotate", "--json", code=1).json
     assert (report["re_encrypted"], report["already"], report["failures"]) == (0, 3, 2)
@@ -113,7 +115,7 @@ def test_what_cannot_be_re_encrypted_is_named_and_ends_with_1(
 
 def test_many_failures_are_cut_short(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_rotating, "_SHOWN", 3)
-    by_hand(database_file(), "UPDATE config SET secret = substr(secret, 2) WHERE secret <> ''")
+    by_hand(the_database(), "UPDATE config SET secret = substr(secret, 2) WHERE secret <> ''")
     give(monkeypatch, NEW_KEY, KEY)
     ran = filled("key", "rotate", code=1)
     assert len(ran.lines) == 4
@@ -127,7 +129,7 @@ def test_only_an_owner_of_all_organizations_may(
     give(monkeypatch, NEW_KEY, KEY)
     act_as(monkeypatch, BOB.actor)
     assert "takes an owner of all organizations" in filled("key", "rotate", code=1).err
-    assert events(database_file())[-1] == ("key.rotate", None, None, "refused")
+    assert events(the_database())[-1] == ("key.rotate", None, None, "refused")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

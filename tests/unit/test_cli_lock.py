@@ -17,6 +17,8 @@ from tests.support import ALICE, KEY, assert_nowhere
 from tests.terminal.harness import TerminalSession, sweep
 from tests.unit.cli_support import Cli, opened
 
+pytestmark = pytest.mark.both_engines
+
 MINE = "zQ7-planted-correct-horse"
 OTHER = "zQ8-planted-the-next-one"
 WRONG = "zQ9-planted-not-the-one"

@@ -8,7 +8,9 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.terminal import actor_name
 from tests.support import ALICE, BOB, events, listed, planted, secret
-from tests.unit.cli_support import Cli, act_as, database_file, opened
+from tests.unit.cli_support import Cli, act_as, opened, the_database
+
+pytestmark = pytest.mark.both_engines
 
 PLANTED = planted()
 FIELDS = {
@@ -88,13 +90,13 @@ def test_members_may_not_look(cli: Cli, acme: None, monkeypatch: pytest.MonkeyPa
     for args in (("list",), ("list", "--org", "Acme"), ("add", "eve", "--org", "Acme")):
         ran = cli("members", *args, code=1)
         assert "that takes an owner or an admin" in ran.err
-        assert events(database_file())[-1][3] == "refused"
+        assert events(the_database())[-1][3] == "refused"
     assert "Nothing that somebody who left" in cli("members", "left").err
 
 
 def test_remove_says_what_goes_first(cli: Cli, acme: None) -> None:
     fill(cli)
-    before = events(database_file())
+    before = events(the_database())
     ran = cli("members", "remove", "bob", "--org", "Acme", "--dry-run")
     assert [line.split() for line in ran.lines] == [
         ["ORGANIZATION", "KEY", "MISSED", "BY"],
@@ -132,7 +134,7 @@ def test_remove_says_what_goes_first(cli: Cli, acme: None) -> None:
         "readable": 2,
         "heirs": ["alice"],
     }
-    assert events(database_file()) == before
+    assert events(the_database()) == before
 
     ran = cli("members", "remove", "bob", "--org", "Acme", "--yes")
     assert ran.err == (
@@ -182,6 +184,6 @@ def test_a_passphrase_that_was_forgotten(cli: Cli, acme: None) -> None:
     cli.secrets.append(PLANTED[0])
     ran = cli("members", "forget-passphrase", "bob")
     assert ran.err == "bob has no passphrase any more.\n"
-    assert events(database_file())[-1][0] == "presence.forget"
+    assert events(the_database())[-1][0] == "presence.forget"
     assert "bob has no passphrase." in cli("members", "forget-passphrase", "bob", code=1).err
     assert "lock clear" in cli("members", "forget-passphrase", "alice", code=1).err

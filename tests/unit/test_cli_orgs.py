@@ -11,7 +11,9 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from tests.support import ALICE, BOB, add_member, by_hand, events, secret
-from tests.unit.cli_support import Cli, act_as, database_file, days_ago, opened
+from tests.unit.cli_support import Cli, act_as, days_ago, opened, the_database
+
+pytestmark = pytest.mark.both_engines
 
 FIELDS = {
     *("name", "scope", "configs", "secrets", "attention", "overdue", "due", "needs_value"),
@@ -35,7 +37,7 @@ def test_add_and_list(cli: Cli) -> None:
     assert (first["scope"], first["configs"], first["attention"]) == ("organization", 0, 0)
     assert first["updated_at"].endswith("Z")
     assert first["updated_by"] == "alice"
-    assert events(database_file())[-1] == ("organization.add", "acme", None, "done")
+    assert events(the_database())[-1] == ("organization.add", "acme", None, "done")
 
 
 def test_list_tells_what_wants_attention(cli: Cli) -> None:
@@ -79,7 +81,7 @@ def test_rename_archive_restore(cli: Cli) -> None:
     cli("orgs", "restore", "Acme Inc")
     assert names(cli) == ["Acme Inc"]
     assert "not archived" in cli("orgs", "restore", "Acme Inc").err
-    told = [event[0] for event in events(database_file())]
+    told = [event[0] for event in events(the_database())]
     assert told.count("organization.archive") == told.count("organization.restore") == 1
 
 
@@ -121,7 +123,7 @@ def test_the_log_says_who_and_from_where(cli: Cli, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SSH_CONNECTION", "203.0.113.7 50000 10.0.0.1 22")
     cli("orgs", "add", "Acme")
     query = "SELECT actor, source FROM audit_event ORDER BY sequence DESC LIMIT 1"
-    assert by_hand(database_file(), query) == [("alice", "203.0.113.7")]
+    assert by_hand(the_database(), query) == [("alice", "203.0.113.7")]
 
 
 def test_what_opening_did_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from tests.support import ALICE, assert_nowhere, events, plain, secret
 from tests.unit.cli_support import Cli, opened
 from tests.unit.test_platform import ACME, SECRET_KEY, STORED, export, item
 
+pytestmark = pytest.mark.both_engines
+
 VALUE = "sk_live_xxxxx"
 
 

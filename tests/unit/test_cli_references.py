@@ -12,6 +12,8 @@ from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import ALICE, plain, planted, secret
 from tests.unit.cli_support import Cli, opened
 
+pytestmark = pytest.mark.both_engines
+
 VALUE = planted()[0]
 PARTLY = "sk-pNOBODY-nobody-z789"
 

@@ -14,8 +14,10 @@ import pytest
 from bifrost_tui.store.generating import ALPHABETS
 from tests.support import ALICE, assert_nowhere, by_hand, events, planted
 from tests.support import opened as decrypted
-from tests.unit.cli_support import Cli, act_as, database_file, opened, run_process
+from tests.unit.cli_support import Cli, act_as, opened, run_process, the_database
 from tests.unit.test_cli_completion import offered
+
+pytestmark = pytest.mark.both_engines
 
 AT = ("--org", "Acme")
 OLD = b"the-first-value-123"
@@ -43,7 +45,7 @@ def held(key: str = "KEY") -> bytes:
 
 def last_event() -> tuple[str, str, str]:
     [row] = by_hand(
-        database_file(),
+        the_database(),
         "SELECT action, outcome, details FROM audit_event ORDER BY sequence DESC LIMIT 1",
     )
     action, outcome, details = row
@@ -215,7 +217,7 @@ def test_a_signal_stops_the_command_too(acme: Cli, number: signal.Signals) -> No
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert held() == OLD
-    assert [event[0] for event in events(database_file())][-1] == "secret.handover"
+    assert [event[0] for event in events(the_database())][-1] == "secret.handover"
 
 
 def test_the_alphabets_are_completed(acme: Cli) -> None:

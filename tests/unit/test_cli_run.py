@@ -17,7 +17,9 @@ from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import ALICE, by_hand, plain, secret
-from tests.unit.cli_support import Cli, Ran, database_file, opened, run_process
+from tests.unit.cli_support import Cli, Ran, opened, run_process, the_database
+
+pytestmark = pytest.mark.both_engines
 
 VALUE = "zQ7-stripe-of-acme nobody/else+writes"
 SHARED = "zQ8-sentry-of-everyone-nobody-writes"
@@ -60,7 +62,7 @@ def shell(cli: Cli, script: str, *options: str, code: int = 0) -> Ran:
 
 def injected() -> list[tuple[str, str, str]]:
     return by_hand(
-        database_file(),
+        the_database(),
         "SELECT organization, key, outcome FROM audit_event"
         " WHERE action = 'secret.inject' ORDER BY key",
     )
@@ -82,7 +84,7 @@ def test_a_command_gets_the_effective_values(acme: Cli) -> None:
     details = [
         json.loads(text)
         for (text,) in by_hand(
-            database_file(), "SELECT details FROM audit_event WHERE action = 'secret.inject'"
+            the_database(), "SELECT details FROM audit_event WHERE action = 'secret.inject'"
         )
     ]
     assert len({found["execution"] for found in details}) == 1

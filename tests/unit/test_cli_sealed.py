@@ -37,7 +37,9 @@ from tests.support import (
 )
 from tests.support import opened as opened_value
 from tests.terminal.harness import TerminalSession, sweep
-from tests.unit.cli_support import Cli, Ran, act_as, database_file, opened, run_python
+from tests.unit.cli_support import Cli, Ran, act_as, opened, run_python, the_database
+
+pytestmark = pytest.mark.both_engines
 
 WORDS = "zQ5-planted-correct-horse"
 OTHER = "zQ6-planted-not-that-one"
@@ -120,13 +122,13 @@ def test_a_whole_installation_moves(
     cli: Cli, out: Path, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = out / "all.age"
-    before = len(events(database_file()))
+    before = len(events(the_database()))
     ran = cli("export", "--encrypted", "--passphrase-file", words, str(file))
     assert ran.out == ""
     assert "6 configs of 3 scopes exported." in ran.err
     assert "4 secrets with values: who has the file and the passphrase can read them." in ran.err
     assert "1 secret without a value" in ran.err
-    assert [event[:3] for event in events(database_file())[before:]] == [
+    assert [event[:3] for event in events(the_database())[before:]] == [
         ("secret.export", "Global", "shared"),
         ("config.export", "Global", None),
         ("secret.export", "Acme Dental", "odd"),
@@ -146,7 +148,7 @@ def test_a_whole_installation_moves(
     assert values() == {}
     there("import", str(file), *options, "--yes")
     assert values() == EXPECTED
-    told = [event[:3] for event in events(database_file())]
+    told = [event[:3] for event in events(the_database())]
     assert ("config.import", "Acme Dental", "tls") in told
     assert "Everything is here already" in there("import", str(file), *options, "--yes").err
     again = out / "again.age"
@@ -238,7 +240,7 @@ def test_what_is_in_the_way_leaves_no_file(cli: Cli, out: Path, words: str, tmp_
     assert "is a secret key" in refused("--recipient", identity)
     Path(words).chmod(0o600)
     assert "no organization" in refused("--passphrase-file", words, "--org", "Nobody")
-    by_hand(database_file(), "UPDATE config SET secret = 'gAAAAA' WHERE key = 'shared'")
+    by_hand(the_database(), "UPDATE config SET secret = 'gAAAAA' WHERE key = 'shared'")
     err = refused("--passphrase-file", words)
     assert "2 secrets cannot be exported, so nothing was." in err
     assert "shared in Global does not decrypt" in err
@@ -260,7 +262,7 @@ def test_who_is_no_owner_is_not_asked(cli: Cli, out: Path, monkeypatch: pytest.M
     monkeypatch.setattr("bifrost_tui.cli.passphrases.new_passphrase", None)
     ran = cli("export", "--encrypted", str(out / "all.age"), code=1)
     assert "takes an owner of all organizations" in ran.err
-    assert events(database_file())[-1] == ("config.export", None, None, "refused")
+    assert events(the_database())[-1] == ("config.export", None, None, "refused")
     cli("export", "--portable", str(out / "all.json"))
     assert [path.name for path in out.iterdir()] == ["all.json"]
 
@@ -274,7 +276,7 @@ def test_a_forced_command_imports_and_does_not_export(
         ran = cli("export", "--encrypted", "--recipient", public, file, start=start, code=1)
         assert "not exported over a forced command" in ran.err
         assert ran.data == b""
-        assert events(database_file())[-1] == ("config.export", None, None, "refused")
+        assert events(the_database())[-1] == ("config.export", None, None, "refused")
     assert list(out.iterdir()) == []
     data = cli("export", "--encrypted", "--passphrase-file", words, "-").data
     (out / "all.age").write_bytes(data)
@@ -295,7 +297,7 @@ def test_what_does_not_open_changes_nothing(
     cli: Cli, out: Path, words: str, tmp_path: Path
 ) -> None:
     data = cli("export", "--encrypted", "--passphrase-file", words, "-").data
-    before = events(database_file())
+    before = events(the_database())
     wrong = private(tmp_path / "wrong", OTHER)
     for stdin, file, why in (
         (data, wrong, "passphrase does not open"),
@@ -310,7 +312,7 @@ def test_what_does_not_open_changes_nothing(
     identity = private(tmp_path / "id", new_identity()[0])
     ran = cli("import", "-", "--identity", identity, "--yes", stdin=data, code=1)
     assert "Leave out --identity" in ran.err
-    assert events(database_file()) == before
+    assert events(the_database()) == before
 
 
 @pytest.mark.parametrize("after", [1, 3, 6])
@@ -318,7 +320,7 @@ def test_killed_in_the_middle_it_leaves_nothing(
     cli: Cli, out: Path, words: str, after: int
 ) -> None:
     """Killed outright, while values are being written into the cipher."""
-    before = events(database_file())
+    before = events(the_database())
     code = f"""if True:
         import os, signal, sys
         from bifrost_tui.__main__ import main
@@ -339,7 +341,7 @@ def test_killed_in_the_middle_it_leaves_nothing(
     """
     assert run_python(code).code == -signal.SIGKILL
     assert list(out.iterdir()) == []
-    assert events(database_file()) == before
+    assert events(the_database()) == before
     cli.search(Ran(0, b"", ""))
     cli("export", "--encrypted", "--passphrase-file", words, str(out / "all.age"))
 

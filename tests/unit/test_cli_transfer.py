@@ -26,12 +26,14 @@ from tests.unit.cli_support import (
     Cli,
     Ran,
     act_as,
-    database_file,
     days_ago,
     opened,
     run_process,
+    the_database,
 )
 from tests.unit.test_cli_completion import offered
+
+pytestmark = pytest.mark.both_engines
 
 STRING = {"type": "string", "value": "x"}
 
@@ -68,7 +70,7 @@ def bundle(path: Path, *scopes: tuple[str | None, dict[str, dict[str, Any]]]) ->
 
 def contents() -> list[tuple[Any, ...]]:
     return by_hand(
-        database_file(),
+        the_database(),
         "SELECT scope_id, key, type, value, version FROM config ORDER BY scope_id, key",
     )
 
@@ -254,7 +256,7 @@ def test_a_preview_lists_what_would_change_and_changes_nothing(full: Cli, tmp_pa
             },
         ),
     )
-    before, log = contents(), len(events(database_file()))
+    before, log = contents(), len(events(the_database()))
     ran = full("import", file, "--dry-run")
     rows = [line.split() for line in ran.lines]
     assert rows[0] == ["ORGANIZATION", "KEY", "TYPE", "WHAT", "PLACE"]
@@ -273,7 +275,7 @@ def test_a_preview_lists_what_would_change_and_changes_nothing(full: Cli, tmp_pa
         *(("NEW_KEY", "new"), ("OTHER", "new")),
     ]
     assert contents() == before
-    assert len(events(database_file())) == log
+    assert len(events(the_database())) == log
 
 
 def test_what_to_know_of_a_config_is_said_below(full: Cli, tmp_path: Path) -> None:
@@ -302,10 +304,10 @@ def test_what_differs_is_decided_by_an_option(full: Cli, tmp_path: Path) -> None
 def test_a_secret_that_is_here_keeps_its_value(full: Cli, tmp_path: Path) -> None:
     file = bundle(tmp_path / "a.json", ("Acme", {"API_KEY": {"type": "secret", "value": None}}))
     statement = "SELECT secret, fingerprint FROM config WHERE key = 'API_KEY'"
-    before = by_hand(database_file(), statement)
+    before = by_hand(the_database(), statement)
     options = ("--on-conflict", "overwrite", "--replace-secrets", "--yes")
     assert "1 overwritten" in full("import", file, *options).err
-    assert by_hand(database_file(), statement) == before
+    assert by_hand(the_database(), statement) == before
     found = full.configs("--org", "Acme")["API_KEY"]
     assert (found["state"], found["integration"]) == ("ok", None)
 

@@ -10,6 +10,8 @@ import pytest
 from tests.support import ALICE, secret
 from tests.unit.cli_support import Cli, opened, run_process
 
+pytestmark = pytest.mark.both_engines
+
 VALUE = "zQ7-stripe-of-acme-nobody-else-writes"
 
 FLOWS = """
@@ -168,9 +170,9 @@ def test_a_database_that_does_not_open_is_told(cli: Cli, flows: str) -> None:
 def test_reads_are_in_the_log_with_the_execution(cli: Cli, flows: str) -> None:
     ran = run_process(*workflow(f"{flows}:charge", "--param", "amount=5"))
     from tests.support import by_hand
-    from tests.unit.cli_support import database_file
+    from tests.unit.cli_support import the_database
 
     [(details,)] = by_hand(
-        database_file(), "SELECT details FROM audit_event WHERE action = 'secret.read'"
+        the_database(), "SELECT details FROM audit_event WHERE action = 'secret.read'"
     )
     assert json.loads(details) == {"execution": ran.json["id"], "workflow": "charge_card"}

@@ -11,6 +11,8 @@ from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import listed, plain, secret
 
+pytestmark = pytest.mark.both_engines
+
 PLANTED = "planted-hunter2-swordfish"
 
 

@@ -16,6 +16,8 @@ from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Waiting
 from tests.support import ALICE, BOB, add_member, plain, secret
 
+pytestmark = pytest.mark.both_engines
+
 
 def test_what_screens_ask_is_asked_without_inspection(
     repository: Repository, monkeypatch: pytest.MonkeyPatch

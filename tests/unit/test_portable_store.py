@@ -17,6 +17,8 @@ from bifrost_tui.transfer.portable import read_portable, write_portable
 from tests.support import ALICE, by_hand, make_repository
 from tests.unit.transfer_support import Bundle, bundles, written
 
+pytestmark = pytest.mark.both_engines
+
 
 def exported(repository: Repository, *, yaml: bool) -> bytes:
     data = bytearray()

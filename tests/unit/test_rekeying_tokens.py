@@ -25,6 +25,8 @@ from bifrost_tui.crypto.rekeying import Job, Rekeyer, _expander
 from bifrost_tui.crypto.rekeying_worker import Worker, WorkerLostError
 from tests.support import KEY, NEW_KEY, OTHER_KEY, forms, planted
 
+pytestmark = pytest.mark.both_engines
+
 INVALID = json.loads(
     Path(__file__).parent.with_name("data").joinpath("fernet_invalid.json").read_text()
 )
