@@ -29,7 +29,7 @@ TIMES = KILLS if KILLS > 15 else 6
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     try:
-        with running_server(**LASTING) as started:
+        with running_server(None, **LASTING) as started:
             yield started
     except LookupError as error:
         pytest.skip(str(error))
