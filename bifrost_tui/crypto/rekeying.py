@@ -7,20 +7,24 @@ to be padded again. Tests hold the two against each other.
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from hmac import compare_digest
 from os import urandom
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from bifrost_tui.crypto.cipher import HINT_FIELD, Keyring
 from bifrost_tui.crypto.derivation import length_prefixed, row_context
+from bifrost_tui.errors import MasterKeyError
 
 Job = tuple[str, str, int, str, str, str | None]
 """One secret: scope, row, version of the value, id of the master key, token, token of the hint."""
@@ -69,10 +73,15 @@ class Rekeyer:
         return self._own
 
     def run(self, jobs: Sequence[Job]) -> list[Done]:
-        """Re-encrypt tokens, each in its place; the time of encryption in them stays."""
+        """Re-encrypt tokens, each in its place; the time of encryption in them stays.
+
+        Raises:
+            MasterKeyError: the library does not do what is counted on; no token is given back.
+
+        """
         noise = urandom(2 * _BLOCK * len(jobs))
         scoped, versioned = cache(row_context), cache(_prefixed)
-        newest, at = self._newest, 0
+        newest, at, checked = self._newest, 0, False
         # One for all of them: making one takes as long as encrypting with it.
         cipher = Cipher(AES128(bytes(_BLOCK)), CBC(bytes(_BLOCK)))
         done: list[Done] = []
@@ -85,6 +94,9 @@ class Rekeyer:
                 context = place + self._field + counted
                 new = _moved(cipher, token, old(context), newest(context), noise[at : at + _BLOCK])
                 at += _BLOCK
+                if new is not None and not checked:
+                    _check(old(context), token, newest(context), new)
+                    checked = True
                 shown = hint
                 if new is not None and hint:
                     context = place + self._hint + counted
@@ -142,6 +154,19 @@ def _moved(cipher: Any, token: str, old: bytes, new: bytes, iv: bytes) -> str | 
     cipher.algorithm.key, cipher.mode = new[_BLOCK:], CBC(iv)
     made: bytes = data[:_HEAD] + iv + cipher.encryptor().update(padded)
     return _base64(made + _mac(new, made))
+
+
+def _check(old: bytes, token: str, new: bytes, made: str) -> None:
+    """Open one of many as everybody does: a cipher whose key can be set is none of its promises."""
+    with suppress(InvalidToken):
+        # Neither value gets a name: a traceback would hold it.
+        one, other = (Fernet(urlsafe_b64encode(key)).decrypt for key in (old, new))
+        if compare_digest(one(token), other(made)):
+            return
+    raise MasterKeyError(
+        "The installed version of the library `cryptography` does not do what re-encrypting counts"
+        " on. Nothing was changed; install the versions that requirements.lock names."
+    )
 
 
 def _base64(data: bytes) -> str:

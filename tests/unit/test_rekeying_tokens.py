@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_tui.crypto import rekeying_worker
+from bifrost_tui.crypto import rekeying, rekeying_worker
 from bifrost_tui.crypto.cipher import Keyring, SealContext, Sealed, unseal
 from bifrost_tui.crypto.derivation import derive, extracted, row_context
 from bifrost_tui.crypto.master_key import MasterKey
 from bifrost_tui.crypto.rekeying import Job, Rekeyer, _expander
 from bifrost_tui.crypto.rekeying_worker import Worker, WorkerLostError
-from tests.support import KEY, NEW_KEY, OTHER_KEY, forms, planted
+from bifrost_tui.errors import MasterKeyError
+from tests.support import KEY, NEW_KEY, OTHER_KEY, assert_silent, forms, planted
 
 pytestmark = pytest.mark.both_engines
 
@@ -55,6 +57,24 @@ def opened(token: str, field: str = "secret", version: int = 1) -> bytes | None:
 def test_keys_are_derived_as_everywhere_else(secret: bytes, context: list[str]) -> None:
     expand = _expander(extracted(secret))
     assert expand(row_context(*context)) == derive(secret, "row", *context)
+
+
+def test_a_library_that_keeps_the_first_key_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing says that a cipher's key may be set; where it may not, no token leaves."""
+
+    class Keeping(Cipher[Any]):
+        def __init__(self, algorithm: Any, mode: Any) -> None:
+            super().__init__(algorithm, mode)
+            self._kept = Cipher(algorithm.__class__(algorithm.key), mode)
+
+        def encryptor(self) -> Any:
+            return self._kept.encryptor()
+
+    monkeypatch.setattr(rekeying, "Cipher", Keeping)
+    value = planted()[0]
+    with pytest.raises(MasterKeyError, match=r"requirements\.lock") as raised:
+        REKEYER.run([job(value.encode())])
+    assert_silent(raised.value, [value])
 
 
 @given(st.binary(max_size=200), st.none() | st.binary(min_size=1, max_size=20), st.integers(1, 99))
