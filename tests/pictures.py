@@ -23,11 +23,11 @@ from unittest.mock import patch
 from bifrost_tui.crypto.cipher import DatabaseRoot
 from bifrost_tui.crypto.verifier import RootSecret
 from bifrost_tui.demo import create_story
-from bifrost_tui.settings import KEY_VARIABLE, Settings, ThemeName, load_settings
+from bifrost_tui.settings import KEY_VARIABLE, KeySource, Settings, ThemeName, load_settings
 from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.tui.app import BifrostApp
-from tests.support import KEY, HandClock
+from tests.support import KEY, NEW_KEY, HandClock
 from tests.tui.screens_support import press, settled
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -63,6 +63,8 @@ class Picture:
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = (100, 28)
     theme: ThemeName = "dark"
+    given: str = KEY
+    """The master keys at hand."""
 
 
 _ACME = ("j", "enter")
@@ -87,6 +89,8 @@ PICTURES = (
             *(*_NOT_A_SECRET, "enter", "tab", *_NOT_A_SECRET[5:]),
         ),
     ),
+    # Behind all others: from then on the new key writes.
+    Picture("master_keys", ("M",), size=(100, 20), given=f"{NEW_KEY},{KEY}"),
 )
 
 
@@ -107,7 +111,8 @@ def story(folder: Path) -> Iterator[Settings]:
 async def svg_of(picture: Picture, settings: Settings) -> str:
     """Press a picture's keys and return the screen as SVG."""
     clock = HandClock()
-    shown = replace(settings, theme=picture.theme)
+    source = KeySource(KEY_VARIABLE, text=picture.given)
+    shown = replace(settings, theme=picture.theme, key_source=source)
     app = BifrostApp(
         shown, ALICE, clock=clock, opener=lambda: open_repository(shown, ALICE, clock=clock)
     )

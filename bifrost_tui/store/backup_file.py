@@ -80,6 +80,26 @@ class Backup:
     database: Database
     root: RootSecret
     facts: BackupFacts
+    looked_at: tuple[int, ...]
+    """What tells the file that was checked from another, or from what became of it."""
+
+    def check_unchanged(self) -> None:
+        """Make sure that the file still is the one that was checked.
+
+        Raises:
+            UnfitBackupError: it is not.
+
+        """
+        try:
+            same = _mark(self.path.stat()) == self.looked_at
+        except OSError:
+            same = False
+        if not same:
+            raise UnfitBackupError(self.path, "it was changed or replaced just now.")
+
+
+def _mark(state: os.stat_result) -> tuple[int, ...]:
+    return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 class UnfitBackupError(TransferError):
@@ -113,7 +133,7 @@ def opened_backup(
             wrote it, or no master key at hand opens it.
 
     """
-    _check_file(path)
+    looked_at = _checked_file(path)
     database = _AsItIs(path)
     try:
         with _told(path):
@@ -123,7 +143,7 @@ def opened_backup(
         if revision == REVISION:
             with _told(path):
                 facts = database.read(lambda connection: _facts(connection, path))
-            yield Backup(path, database, root, facts)
+            yield Backup(path, database, root, facts, looked_at)
             return
         with (
             part_file(workplace) as copy,
@@ -131,13 +151,15 @@ def opened_backup(
         ):
             with _told(path):
                 facts = newer.read(lambda connection: _facts(connection, path, revision))
-            yield Backup(path, newer, root, facts)
+            yield Backup(path, newer, root, facts, looked_at)
     finally:
         database.close()
 
 
-def _check_file(path: Path) -> None:
+def _checked_file(path: Path) -> tuple[int, ...]:
     """Refuse what can be seen without SQLite, and quickly: a folder, a link, a file that was cut.
+
+    Returns what tells the file from another.
 
     Raises:
         TransferError: it is no file that a backup could be.
@@ -145,11 +167,13 @@ def _check_file(path: Path) -> None:
     """
     why = ""
     head, size = b"", 0
+    looked_at: tuple[int, ...] = ()
     try:
         # Neither through a link nor waiting for somebody to write into a pipe.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             state = os.fstat(handle)
+            looked_at = _mark(state)
             if stat.S_ISREG(state.st_mode):
                 head, size = os.read(handle, _HEADER), state.st_size
             else:
@@ -170,6 +194,7 @@ def _check_file(path: Path) -> None:
                 f"there is a {visible(beside.name)}, so it is a database in use."
                 " `bifrost-tui backup` makes a backup of one.",
             )
+    return looked_at
 
 
 def _of_bytes(head: bytes, size: int) -> str:

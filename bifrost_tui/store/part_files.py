@@ -47,7 +47,7 @@ def _made(folder: Path) -> tuple[Path, int]:
             try:
                 os.fchmod(handle, 0o600)
                 # Another process looks for files that nobody holds, and may have come first.
-                if _held(handle) and path.exists():
+                if _is_ours(handle) and path.exists():
                     return path, handle
             except BaseException:
                 os.close(handle)
@@ -59,13 +59,19 @@ def _made(folder: Path) -> tuple[Path, int]:
     raise ExportError(f"No file can be made in {visible(str(folder))}: {why}.")
 
 
-def _held(handle: int) -> bool:
-    """Take a file for this process, if nobody else has it."""
+def _is_ours(handle: int) -> bool:
+    """Take a new file for this process; where there are no such locks, it is nobody else's."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(handle)
     except BlockingIOError:
         return False
+    except OSError:
+        pass
     return True
+
+
+def _hold(handle: int) -> None:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove(path: Path) -> None:
@@ -90,10 +96,12 @@ def _is_abandoned(path: Path) -> bool:
         return False
     try:
         state = os.fstat(handle)
-        ours = stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid()
-        return ours and _held(handle)
+        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
+            return False
+        _hold(handle)
+        return True
     except OSError:
-        # A file system without such locks: nobody knows.
+        # Somebody holds it; or there are no such locks, and nobody knows.
         return False
     finally:
         os.close(handle)

@@ -203,6 +203,7 @@ class Restoring:
         progress: Progress | None,
     ) -> Restored:
         copy_tables(source, target, progress)
+        self._backup.check_unchanged()
         if count_rows(target) != count_rows(source) or (
             chain.last_head(target) != self.facts.head and self.facts.migrated_from is None
         ):

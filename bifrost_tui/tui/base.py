@@ -139,7 +139,8 @@ class DataScreen(Screen[ScreenResultType]):
         self._pending_look = None
         if not self._asked or not self.bifrost.is_open:
             return
-        if self.repository.is_waiting(WAITS_FOR):
+        # It has begun to wait a little after it was asked for.
+        if self.repository.is_waiting(WAITS_FOR / 2):
             if self.query(Status):
                 self.say(WAITING, "warning")
         else:

@@ -53,7 +53,7 @@ def benchmark(plan: Plan) -> list[Result]:
         kinds = [("PostgreSQL", _DURABLE), ("PostgreSQL, fsync off", {})]
         for name, settings in kinds:
             if settings or not plan.quick:
-                server = stack.enter_context(running_server(**settings))
+                server = stack.enter_context(running_server(None, **settings))
                 environ = environment(plan.data, plan.data / "unused")
                 url = server.url(server.new_database(), scheme="postgresql+psycopg")
                 places.append((name, {**environ, "BIFROST_DATABASE_URL": url}))

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+import bifrost_tui.store.postgres
 import bifrost_tui.tui.screens.configurations
 import bifrost_tui.tui.screens.organizations
 from bifrost_tui.__main__ import main
@@ -15,7 +18,7 @@ from bifrost_tui.tui import app
 from bifrost_tui.tui.screens import config_form, rotate
 from tests.faults.killing import Trigger
 
-_LOADED = (app, screens, bifrost_tui.tui.screens.configurations)
+_LOADED = (psycopg, app, screens, bifrost_tui.tui.screens.configurations)
 
 
 def run(by: str, at: str) -> int:

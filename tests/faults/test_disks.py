@@ -149,7 +149,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "audit export": ("audit", "export", "out.jsonl"),
     "backup": ("backup", "out.db"),
 }
-RESTORE = ("restore", "--overwrite", "--yes", "kept.db")
+RESTORE: tuple[str, ...] = ("restore", "--overwrite", "--yes", "kept.db")
 
 
 @pytest.fixture
@@ -220,8 +220,8 @@ def test_a_file_that_gets_full_while_it_is_written_is_not_there(
     cli: Cli, disk: Disk, home: Path
 ) -> None:
     for number in range(40):
-        args = ("--org", "Acme", "--type", "string", "--value", LONG)
-        cli("configs", "set", f"long{number}", *args)
+        given = ("--org", "Acme", "--type", "string", "--value", LONG)
+        cli("configs", "set", f"long{number}", *given)
     before = content(home)
     for name, args in FILES.items():
         if name == "audit export":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,15 +16,14 @@ from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.terminal import actor_name
-from tests.faults.killing import KILLED, By, Ended, ForkedTerminal, Forks, Moment, moments
+from tests.faults.killing import KILLED, KILLS, By, Ended, ForkedTerminal, Forks, Moment, moments
+from tests.faults.shelves import Files, Shelf
 from tests.faults.wholeness import assert_whole, rows_of, values_of
 from tests.support import (
     ALICE,
     KEY,
     add_member,
     assert_nowhere,
-    make_repository,
-    make_settings,
     secret,
 )
 from tests.terminal.harness import DOWN, ENTER, RIGHT, TAB, TerminalSession, sweep
@@ -44,15 +42,32 @@ def forks() -> Iterator[Forks]:
         yield started
 
 
-def start(forks: Forks, home: Path, kill: Moment | None, told: Path) -> TerminalSession:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Files | Shelf:
+    home = tmp_path / "home"
+    (tmp_path / "tmp").mkdir(mode=0o700)
+    if request.param == "sqlite":
+        return Files(home, fill)
+    home.mkdir(mode=0o700)
+    return Shelf(request.getfixturevalue("postgres"), home, fill)
+
+
+def fill(repository: Repository) -> None:
+    add_member(repository, actor_name(), Role.OWNER)
+    acme = repository.organizations.add(ALICE, "Acme")
+    repository.configs.add(ALICE, acme, secret("api_token", FIRST))
+
+
+def start(forks: Forks, place: Files | Shelf, kill: Moment | None, told: Path) -> TerminalSession:
     arguments = ("measure", str(told)) if kill is None else (kill.by.value, str(kill.at))
     environ = {
-        "HOME": str(home),
-        "TMPDIR": str(home.parent / "tmp"),
+        "HOME": str(place.home),
+        "TMPDIR": str(place.home.parent / "tmp"),
         "PATH": os.environ["PATH"],
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
         KEY_VARIABLE: KEY,
+        **place.environ,
     }
     return ForkedTerminal(forks, ["run", *arguments], size=(100, 30), env=environ)
 
@@ -90,38 +105,33 @@ def go_in(session: TerminalSession) -> None:
 
 @pytest.mark.parametrize("name", SAVES)
 def test_a_save_that_is_killed_is_the_old_or_the_new(
-    forks: Forks, tmp_path: Path, name: str
+    forks: Forks, place: Files | Shelf, tmp_path: Path, name: str
 ) -> None:
-    before, told = tmp_path / "before", tmp_path / "told.json"
-    for folder in (before, tmp_path / "tmp"):
-        folder.mkdir(mode=0o700)
-    settings = make_settings(before)
-    with make_repository(settings) as repository:
-        add_member(repository, actor_name(), Role.OWNER)
-        acme = repository.organizations.add(ALICE, "Acme")
-        repository.configs.add(ALICE, acme, secret("api_token", FIRST))
-        old = rows_of(repository)
     keys, says = SAVES[name]
-
-    home = tmp_path / "home"
-    shutil.copytree(before, home)
-    with start(forks, home, None, told) as session:
+    told = tmp_path / "told.json"
+    place.put_back()
+    with open_repository(place.settings(), ALICE) as repository:
+        old = rows_of(repository)
+    with start(forks, place, None, told) as session:
         go_in(session)
         keys(session)
         session.wait_for(says)
         session.send("q")
         assert session.wait_exit() == 0
     whole = Ended(0, **json.loads(told.read_text()))
-    assert new_is_there(home, name)
+    assert new_is_there(place, name)
 
     killed = saved = 0
     # Half of them by time: in what the screens do before and afterwards there is no statement.
-    kinds = (By.STATEMENT, By.TIME, By.SIZE, By.TIME)
-    every = moments(whole, name, kinds=kinds)
+    kinds: tuple[By, ...] = (By.STATEMENT, By.TIME, By.SIZE, By.TIME)
+    times = KILLS
+    if place.environ:
+        kinds = (By.STATEMENT, By.TIME)
+        times = KILLS if KILLS > 15 else 6
+    every = moments(whole, name, times, kinds)
     for moment in every:
-        shutil.rmtree(home)
-        shutil.copytree(before, home)
-        with start(forks, home, moment, told) as session:
+        place.put_back()
+        with start(forks, place, moment, told) as session:
             go_in(session)
             keys(session)
             session.wait_for(lambda s: says in s.screen_text() or s.is_over)
@@ -131,14 +141,14 @@ def test_a_save_that_is_killed_is_the_old_or_the_new(
             assert code in (KILLED[moment.by], -9), (moment, session.screen_text())
             killed += code == KILLED[moment.by]
             assert sweep(session.evidence, PLANTED) == []
-        assert_nowhere(PLANTED, [home, tmp_path / "tmp"])
-        with open_repository(make_settings(home), ALICE) as repository:
+        assert_nowhere(PLANTED, [place.home, tmp_path / "tmp"])
+        with open_repository(place.settings(), ALICE) as repository:
             assert_whole(repository)
             if rows_of(repository) == old:
                 again(repository, name)
             else:
                 saved += 1
-        assert new_is_there(home, name)
+        assert new_is_there(place, name)
     assert killed >= len(every) / 2
     print(f"{name}: {killed} of {len(every)} killed, {saved} saved")
 
@@ -152,8 +162,8 @@ def again(repository: Repository, name: str) -> None:
         repository.configs.rotate(Access(actor_name(), "local"), view, EnteredSecret(SECOND))
 
 
-def new_is_there(home: Path, name: str) -> bool:
-    with open_repository(make_settings(home), ALICE) as repository:
+def new_is_there(place: Files | Shelf, name: str) -> bool:
+    with open_repository(place.settings(), ALICE) as repository:
         assert_whole(repository)
         found = {key: value for (_, key), value in values_of(repository).items()}
     if name == "add":

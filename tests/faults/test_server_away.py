@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -403,6 +404,13 @@ def test_a_server_that_is_paused_is_waited_for(there: There) -> None:
         there.server.go_on()
     saving.join(60)
     assert there.values() == {"token": OLD.encode(), "new": TYPED.encode()}
+
+
+def test_what_the_driver_warns_of_is_not_written_over_the_screens(there: There) -> None:
+    """Else Python writes it to standard error, as when a connection goes among many statements."""
+    there.repository.warm_up()
+    handlers = logging.getLogger("psycopg").handlers
+    assert [type(handler) for handler in handlers] == [logging.NullHandler]
 
 
 # The screens

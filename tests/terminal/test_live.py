@@ -7,17 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bifrost_tui.settings import load_settings
+import pytest
+
+from bifrost_tui.settings import DATABASE_VARIABLE, load_settings
 from bifrost_tui.store.opening import create_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.terminal import actor_name
+from tests.databases import Databases
 from tests.support import plain
 from tests.terminal.harness import DOWN, TerminalSession
+
+pytestmark = pytest.mark.both_engines
 
 COMMAND = [sys.executable, "-m", "bifrost_tui"]
 
 
-def test_a_change_of_another_process_shows_and_moves_nothing(tmp_path: Path) -> None:
+def test_a_change_of_another_process_shows_and_moves_nothing(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
     environ = {
         "HOME": str(tmp_path),
         "PATH": os.environ["PATH"],
@@ -25,6 +32,9 @@ def test_a_change_of_another_process_shows_and_moves_nothing(tmp_path: Path) -> 
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
     }
+    if engine == "postgresql":
+        databases: Databases = request.getfixturevalue("databases")
+        environ[DATABASE_VARIABLE] = databases.url(tmp_path, empty=True)
     me = Access(actor_name(), "local")
     with create_repository(load_settings(environ), me, make_key=True) as repository:
         acme = repository.organizations.add(me, "Acme")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -326,6 +327,19 @@ def test_only_files_of_ours_are_taken_for_left(tmp_path: Path) -> None:
     assert remove_abandoned(tmp_path) == []
     assert len(names(tmp_path)) == 5
     assert remove_abandoned(tmp_path / "nowhere") == []
+
+
+def test_where_files_cannot_be_held_none_is_taken_for_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("bifrost_tui.store.part_files.fcntl.flock", no_locks)
+    with part_file(tmp_path) as path:
+        assert path.exists()
+        assert remove_abandoned(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 # Round trips

@@ -207,8 +207,8 @@ CODES = [
     ("SQLITE_CORRUPT_INDEX", errors.DatabaseCorruptError, "restore a backup"),
     ("SQLITE_NOTADB", errors.DatabaseCorruptError, "no SQLite database"),
     ("SQLITE_INTERRUPT", errors.DatabaseInterruptedError, "cancelled"),
-    ("SQLITE_CANTOPEN_ISDIR", errors.DatabaseError, "cannot be opened"),
-    ("SQLITE_IOERR_WRITE", errors.DatabaseError, "SQLITE_IOERR_WRITE"),
+    ("SQLITE_CANTOPEN_ISDIR", errors.DatabaseUnreachableError, "cannot be opened"),
+    ("SQLITE_IOERR_WRITE", errors.DatabaseUnreachableError, "SQLITE_IOERR_WRITE"),
     ("SQLITE_CONSTRAINT_UNIQUE", errors.DatabaseError, "SQLITE_CONSTRAINT_UNIQUE"),
     ("SQLITE_SOMETHING_NEW", errors.DatabaseError, "Nothing was changed"),
 ]

@@ -563,6 +563,18 @@ def test_backups_that_were_changed_by_hand(
 
 
 @pytest.mark.usefixtures("untouched")
+def test_a_backup_that_is_changed_after_it_was_checked(settings: Settings, backup: Path) -> None:
+    with prepared(settings, ALICE, backup, clock=HandClock()) as restoring:
+        os.utime(backup, ns=(1, 1))
+        with pytest.raises(TransferError, match="changed or replaced just now"):
+            restoring.apply()
+    with prepared(settings, ALICE, backup, clock=HandClock()) as restoring:
+        backup.unlink()
+        with pytest.raises(TransferError, match="changed or replaced just now"):
+            restoring.apply()
+
+
+@pytest.mark.usefixtures("untouched")
 def test_backups_of_another_database(settings: Settings, tmp_path: Path) -> None:
     other = load_settings({"HOME": str(tmp_path / "another"), "BIFROST_SECRET_KEY": KEY})
     file = tmp_path / "of another"
