@@ -41,13 +41,20 @@ class Databases:
         self._ready: list[str] = []
         self._used: dict[Path, str] = {}
         self._is_empty: set[str] = set()
+        self._is_there: set[Path] = set()
         self._rows: dict[str, bytes] = {}
         self._shape: Any = None
 
     def url(self, home: Path, *, empty: bool = False) -> str:
         """Return the URL of a home's database: one that is set up, or one with nothing in it."""
         if home not in self._used:
+            for gone in [each for each in self._is_there if not each.exists()]:
+                # Of a story that has ended, in a test of many.
+                self._is_there.discard(gone)
+                self._give_back(self._used.pop(gone))
             self._used[home] = self._taken(empty)
+            if home.exists() and not empty:
+                self._is_there.add(home)
         return self.server.url(self._used[home], scheme=SCHEME)
 
     def _taken(self, empty: bool) -> str:
@@ -98,11 +105,15 @@ class Databases:
     def release(self) -> None:
         """Take back the databases of a test, and make them as new."""
         for name in self._used.values():
-            if name in self._is_empty or not self._put_back(name):
-                self.server.drop(name)
-            else:
-                self._ready.append(name)
+            self._give_back(name)
         self._used.clear()
+        self._is_there.clear()
+
+    def _give_back(self, name: str) -> None:
+        if name in self._is_empty or not self._put_back(name):
+            self.server.drop(name)
+        else:
+            self._ready.append(name)
 
     def _put_back(self, name: str) -> bool:
         with suppress(psycopg.Error), self.server.connect(name) as connection:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from sqlalchemy import insert
 
 from bifrost_tui.crypto.cipher import Sealed
@@ -81,6 +82,12 @@ class Engine:
     def environ(cls, home: Path) -> dict[str, str]:
         """Return the variables that name the database of a home: none where it is a file of it."""
         return {} if cls.servers is None else {DATABASE_VARIABLE: cls.servers.url(home)}
+
+
+def move(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Let the environment be another home's, with a database of its own."""
+    for name, value in {"HOME": str(home), **Engine.environ(home)}.items():
+        monkeypatch.setenv(name, value)
 
 
 def make_settings(home: Path, keys: str = KEY) -> Settings:

@@ -224,16 +224,16 @@ class _Walk:
 
     def _rows(self, opened: Opened, scope: Scope) -> Iterator[OpenedConfig]:
         count = 0
-        found = self._connection.execute(_ROWS, {"scope": scope.id})
-        for rows in found.partitions():
-            count += len(rows)
-            batch, events = self._batch(opened, scope, rows)
-            if events:
-                self._context.chain.append(self._connection, self._access, *events)
-            yield from batch
-            opened.done += len(rows)
-            if self._progress is not None:
-                self._progress(opened.done, max(opened.total, opened.done))
+        with self._connection.execute(_ROWS, {"scope": scope.id}) as found:
+            for rows in found.partitions():
+                count += len(rows)
+                batch, events = self._batch(opened, scope, rows)
+                if events:
+                    self._context.chain.append(self._connection, self._access, *events)
+                yield from batch
+                opened.done += len(rows)
+                if self._progress is not None:
+                    self._progress(opened.done, max(opened.total, opened.done))
         told = Event(EXPORT_CONFIGS, scope, details={**self._facts, "count": count})
         self._context.chain.append(self._connection, self._access, told)
 

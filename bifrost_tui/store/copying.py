@@ -59,7 +59,8 @@ def copy_tables(source: Connection, target: Connection, progress: Progress | Non
 def _rows(source: Connection, table: Table, *, raw: bool) -> Iterator[Sequence[Sequence[Any]]]:
     if not raw:
         query = select(table).execution_options(stream_results=True, yield_per=_CHUNK)
-        yield from source.execute(query).partitions(_CHUNK)
+        with source.execute(query) as found:
+            yield from found.partitions(_CHUNK)
         return
     cursor: Any = source.connection.cursor()
     try:

@@ -177,8 +177,9 @@ def _rows(connection: Connection, table: Table) -> Iterator[Any]:
     more = ("type", "secret_version") if table is config else ()
     query: Select[Any] = select(*(table.c[name] for name in (*wanted, *more))).order_by(table.c.id)
     query = query.execution_options(stream_results=True, yield_per=_CHUNK)
-    for some in connection.execute(query).partitions(_CHUNK):
-        yield from some
+    with connection.execute(query) as found:
+        for some in found.partitions(_CHUNK):
+            yield from some
 
 
 def _side_by_side(one: Iterable[Any], other: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

@@ -160,7 +160,7 @@ class Database(ABC):
         # Raised outside the handlers: the driver's error holds the statement's values.
         raise problem
 
-    def _told(self, error: Exception) -> errors.DatabaseError | None:
+    def _told(self, error: Exception) -> errors.BifrostError | None:
         """Turn an error of the database's layers into one of ours; ``None`` where it is no such."""
         if isinstance(error, UnicodeDecodeError):
             # The driver's message quotes the file, and what stands there is no text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -87,22 +88,33 @@ class Export:
         if all(each.scope.id != scope.id for each in self.scopes):
             raise ValueError("this scope is not exported")
         make = ExportedConfig
-        for some in _ROWS.stream(self._connection, {"scope": scope.id}, _CHUNK):
-            for key, kind, value, refers_to, integration, description, days, mask, empty in some:
-                known = checked_type(key, kind)
-                needs_value = known is _SECRET and bool(empty)
-                yield make(
+        with closing(_ROWS.stream(self._connection, {"scope": scope.id}, _CHUNK)) as parts:
+            for some in parts:
+                for (
                     key,
-                    known,
+                    kind,
                     value,
                     refers_to,
                     integration,
                     description,
                     days,
-                    bool(mask),
-                    needs_value,
-                )
-            self._step(len(some))
+                    mask,
+                    empty,
+                ) in some:
+                    known = checked_type(key, kind)
+                    needs_value = known is _SECRET and bool(empty)
+                    yield make(
+                        key,
+                        known,
+                        value,
+                        refers_to,
+                        integration,
+                        description,
+                        days,
+                        bool(mask),
+                        needs_value,
+                    )
+                self._step(len(some))
 
 
 class Exports:

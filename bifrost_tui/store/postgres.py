@@ -13,7 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from sqlalchemy import Connection, Engine, QueuePool, RootTransaction, create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bifrost_tui import errors
 from bifrost_tui.settings import DATABASE_VARIABLE
@@ -201,13 +201,24 @@ class PostgresDatabase(Database):
         finally:
             cancelling.finish()
 
-    def _told(self, error: Exception) -> errors.DatabaseError | None:
+    def _told(self, error: Exception) -> errors.BifrostError | None:
         if isinstance(error, _LostError):
             return errors.DatabaseUncertainError(
                 f"The connection to the database ({self.shown}) was lost while the change was being"
                 " saved. It is not known whether it was: look before you do it again."
             )
+        if self._is_of_nul(error):
+            return errors.InvalidInputError(
+                "The text holds a NUL character, which a PostgreSQL database takes in no text."
+                " Enter it again.",
+                field="text",
+            )
         return super()._told(error)
+
+    def _is_of_nul(self, error: Exception) -> bool:
+        """Tell whether the driver refused a text for the one character that no server takes."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        return isinstance(cause, self.driver.DataError) and "NUL" in str(cause)
 
     def _damaged(self) -> errors.DatabaseError:
         return errors.DatabaseCorruptError(

@@ -56,10 +56,10 @@ class Quick:
             # A cursor of the server's: the driver's own takes in all rows before it gives one.
             driver: Any = connection.connection.dbapi_connection
             cursor = driver.cursor(name="bifrost_stream")
-            cursor.execute(made.text, made.parameters(values))
         else:
-            cursor = self._run(connection, values)
+            cursor = connection.connection.cursor()
         try:
+            cursor.execute(made.text, made.parameters(values))
             while found := cursor.fetchmany(size):
                 yield found
         finally:

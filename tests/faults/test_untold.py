@@ -22,6 +22,7 @@ from bifrost_tui.store.bulk import BulkConfig, write_configs, write_organization
 from bifrost_tui.store.incoming import Imported, IncomingConfig, IncomingScope, OnConflict
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.schema import VERSION_TABLE, metadata
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ALL_SCOPES, GLOBAL_SCOPE, Scope
 from bifrost_tui.transfer.sealing import read_recipients, to_recipients, write_sealed
@@ -36,6 +37,8 @@ from tests.support import (
     plain,
     secret,
 )
+
+pytestmark = pytest.mark.both_engines
 
 VALUES = {
     "string": "zQ1-a-plain-string-nobody-writes",
@@ -194,10 +197,9 @@ def shop(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 
 def content(shop: Shop) -> dict[str, list[tuple[Any, ...]]]:
-    names = by_hand(shop.repository, "SELECT name FROM sqlite_master WHERE type = 'table'")
     return {
         name: sorted(by_hand(shop.repository, f"SELECT * FROM {name}"), key=repr)
-        for (name,) in names
+        for name in (*metadata.tables, VERSION_TABLE)
     }
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from bifrost_tui.settings import load_settings
+from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.opening import create_repository, open_repository
+from bifrost_tui.store.opening import open_repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.terminal import actor_name
-from tests.support import ALICE, KEY, assert_nowhere
+from tests.support import ALICE, KEY, add_member, assert_nowhere, make_repository
 from tests.terminal.harness import TerminalSession, sweep
 from tests.unit.cli_support import Cli, opened
 
@@ -84,7 +85,8 @@ def test_at_a_terminal_it_is_asked_for_twice(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("BIFROST_SECRET_KEY", KEY)
     monkeypatch.setenv("TERM", "xterm-256color")
     me = Access(actor_name(), "local")
-    create_repository(load_settings(), me).close()
+    with make_repository(load_settings()) as repository:
+        add_member(repository, me.actor, Role.OWNER)
     command = [sys.executable, "-m", "bifrost_tui", "lock", "set"]
 
     def run(*answers: tuple[str, str], code: int = 0) -> str:

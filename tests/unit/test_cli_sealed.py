@@ -31,6 +31,7 @@ from tests.support import (
     events,
     listed,
     make_repository,
+    move,
     plain,
     planted,
     secret,
@@ -91,7 +92,7 @@ def elsewhere(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Return the commands over another, empty database under another master key."""
     home = tmp_path / "elsewhere"
     home.mkdir(mode=0o700)
-    monkeypatch.setenv("HOME", str(home))
+    move(monkeypatch, home)
     with make_repository(load_settings()) as repository:
         add_member(repository, actor_name(), Role.OWNER)
     return Cli(home, cli.secrets)
@@ -364,6 +365,7 @@ def test_without_a_terminal_nothing_is_asked(cli: Cli, out: Path, words: str) ->
     assert [path.name for path in out.iterdir()] == ["all.age"]
 
 
+@pytest.mark.sqlite
 def test_at_a_terminal_it_is_asked_for_and_not_shown(
     home: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

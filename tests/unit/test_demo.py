@@ -35,8 +35,6 @@ from tests.support import (
     opened,
 )
 
-pytestmark = pytest.mark.both_engines
-
 # What scanners for leaked keys look for.
 LIVE_KEYS = re.compile(
     r"(sk|rk|pk)_(live|test)_|AKIA|gh[pousr]_|xox[abpr]-|SG\.[\w-]{16}|\bAC[0-9a-f]{32}|sk-[\w-]{20}"

@@ -13,8 +13,6 @@ from bifrost_tui.runtime.reader import Reading
 from bifrost_tui.runtime.secret_text import SecretText
 from bifrost_tui.store.views import Scope
 
-pytestmark = pytest.mark.both_engines
-
 ACME = Scope("1", "Acme Dental")
 VALUE = "zQ7-a-secret-to-hand-over"
 

@@ -28,8 +28,6 @@ from bifrost_tui.store.generating import (
 from bifrost_tui.store.handover import UNSHOWN, Handover, Stop, hand_over
 from tests.support import assert_nowhere, assert_silent, forms, planted
 
-pytestmark = pytest.mark.both_engines
-
 VALUE = planted()[0]
 
 

@@ -249,7 +249,8 @@ def test_every_change_is_told_with_whom_it_was_about(
     repository.members.remove(ALICE, repository.members.removal(ALICE, changed))
     told = by_hand(
         repository,
-        "SELECT action, organization, details FROM audit_event WHERE action LIKE 'member.%'",
+        "SELECT action, organization, details FROM audit_event WHERE action LIKE 'member.%'"
+        " ORDER BY sequence",
     )
     assert told == [
         ("member.add", "Acme", '{"member":"bob","role":"member"}'),

@@ -46,6 +46,7 @@ from bifrost_tui.store.views import (
     Waiting,
 )
 from tests.support import (
+    Engine,
     assert_nowhere,
     assert_silent,
     by_hand,
@@ -502,7 +503,8 @@ class Story(RuleBasedStateMachine):
 
 
 def test_the_repository_allows_what_the_table_allows() -> None:
-    stories = settings().max_examples // 3
+    # A server answers later than a file: fewer are lived through there.
+    stories = settings().max_examples // (3 if Engine.servers is None else 12)
     run_state_machine_as_test(
         Story, settings=settings(max_examples=stories, stateful_step_count=25)
     )

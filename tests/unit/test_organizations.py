@@ -13,15 +13,28 @@ from bifrost_tui.display import visible
 from bifrost_tui.errors import (
     AlreadyExistsError,
     BifrostError,
+    DatabaseError,
     InvalidInputError,
     OrganizationNotFoundError,
 )
+from bifrost_tui.store.access import Role
 from bifrost_tui.store.context import folded_name
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.organizations import LONGEST_NAME, checked_name, recount
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.requests import Access
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
-from tests.support import ALICE, START, HandClock, by_hand, events, listed, plain, secret
+from tests.support import (
+    ALICE,
+    START,
+    HandClock,
+    assert_silent,
+    by_hand,
+    events,
+    listed,
+    plain,
+    secret,
+)
 
 pytestmark = pytest.mark.both_engines
 
@@ -139,6 +152,24 @@ def test_looking_for_any_name_finds_one_or_says_so(repository: Repository, name:
     with pytest.raises(BifrostError) as raised:
         repository.organizations.find(ALICE, name)
     assert isinstance(raised.value, OrganizationNotFoundError | InvalidInputError)
+
+
+@pytest.mark.postgresql
+def test_a_character_that_no_server_takes_is_refused_in_our_words(repository: Repository) -> None:
+    acme = repository.organizations.add(ALICE, "Acme")
+    for attempt in (
+        lambda: repository.organizations.find(ALICE, "planted\0"),
+        lambda: repository.configs.get_key(ALICE, acme, "planted\0"),
+        lambda: repository.members.find(ALICE, acme, "planted\0"),
+        lambda: repository.members.add(Access("bob\0", "local"), acme, "planted", Role.MEMBER),
+    ):
+        with pytest.raises(BifrostError) as raised:
+            attempt()
+        assert not isinstance(raised.value, DatabaseError)
+        assert_silent(raised.value, ["planted"])
+    with pytest.raises(InvalidInputError, match="NUL character"):
+        repository.organizations.find(ALICE, "\0")
+    assert repository.organizations.find(ALICE, "acme") == acme
 
 
 def test_a_rename_keeps_everything_else(repository: Repository, clock: HandClock) -> None:
