@@ -17,7 +17,7 @@ from bifrost_tui.settings import Settings
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from tests.databases import Databases
-from tests.postgres import Server, running_server
+from tests.postgres import GivenServer, Keeper, Server, running_server
 from tests.support import (
     ALICE,
     Engine,
@@ -36,6 +36,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 ENGINES = tuple(os.environ.get("BIFROST_TEST_ENGINES", "sqlite postgresql").split())
 """What tests of modules marked ``both_engines`` are run on."""
 
+GIVEN_SERVER = os.environ.get("BIFROST_TEST_POSTGRES", "")
+"""The URL of a PostgreSQL server for them, by a role that may make databases; else one is made."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests of modules marked ``both_engines`` on each, or on the one they are marked for."""
@@ -43,12 +46,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "both_engines" in marks and "sqlite" not in marks:
         # First, so that it is there before anything is made on it.
         metafunc.fixturenames.insert(0, "engine")
-        engines = [name for name in ENGINES if name == "postgresql" or "postgresql" not in marks]
-        metafunc.parametrize("engine", engines, indirect=True)
+        metafunc.parametrize("engine", ENGINES, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the examples that are marked for the other engine."""
+    """Leave out what is marked for the other engine, a test or an example of one."""
     wrong = [item for item in items if _is_for_another_engine(item)]
     if wrong:
         config.hook.pytest_deselected(items=wrong)
@@ -103,9 +105,16 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: Server) -> Databases:
-    """The databases of this process on its server."""
-    return Databases(postgres)
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """The databases of this process, on a server of its own or on the one that was given."""
+    keeper: Keeper = (
+        GivenServer(GIVEN_SERVER) if GIVEN_SERVER else request.getfixturevalue("postgres")
+    )
+    try:
+        yield Databases(keeper)
+    finally:
+        if GIVEN_SERVER:
+            keeper.drop_all()
 
 
 @pytest.fixture
@@ -157,7 +166,7 @@ def repository(
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A PostgreSQL server; tests marked ``xdist_group("postgres")`` share one."""
+    """A PostgreSQL server of this process, which is there when a test first asks for it."""
     try:
         with running_server() as server:
             yield server

@@ -15,7 +15,7 @@ import psycopg
 from bifrost_tui.settings import DATABASE_VARIABLE, KEY_VARIABLE, load_settings
 from bifrost_tui.store.opening import create_repository
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, metadata
-from tests.postgres import Server
+from tests.postgres import Keeper
 
 SCHEME = "postgresql+psycopg"
 
@@ -36,7 +36,7 @@ _SHAPE = (
 class Databases:
     """The databases of one test process; those of a test are known by its homes."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Keeper) -> None:
         self.server = server
         self._ready: list[str] = []
         self._used: dict[Path, str] = {}
@@ -121,11 +121,10 @@ class Databases:
             if connection.execute(_SHAPE).fetchone() != self._shape:
                 return False
             with connection.transaction():
-                # Nobody asks the log's own guards here, and references between rows are put back.
-                connection.execute("SET LOCAL session_replication_role = replica")
-                for table, rows in self._rows.items():
-                    connection.execute(f"DELETE FROM {table}".encode())
-                    with connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
+                for table in reversed(metadata.sorted_tables):
+                    connection.execute(f"DELETE FROM {table.name}".encode())
+                for name_of, rows in self._rows.items():
+                    with connection.cursor().copy(f"COPY {name_of} FROM STDIN".encode()) as copy:
                         copy.write(rows)
                 found = connection.execute(f"SELECT * FROM {VERSION_TABLE}".encode()).fetchall()
             return [tuple(row) for row in found] == [(REVISION,)]

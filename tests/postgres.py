@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -56,10 +57,73 @@ host all all 127.0.0.1/32 scram-sha-256
 """
 
 
-class Server:
+class Keeper(ABC):
+    """A server that databases are made on, and thrown away."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._made: set[str] = set()
+
+    @abstractmethod
+    def url(self, database: str, *, scheme: str = "postgresql") -> str:
+        """Return the URL of a database, for a user who may make some."""
+
+    @abstractmethod
+    def connect(self, database: str = OWNER) -> Connection[Any]:
+        """Connect as that user; each statement is its own transaction."""
+
+    def new_database(self, *statements: str, encoding: str = "UTF8", locale: str = "C") -> str:
+        """Make a database that nobody else uses, run statements in it, and return its name."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        with self.connect() as connection:
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+                f" LOCALE '{locale}'".encode()
+            )
+        self._made.add(name)
+        if statements:
+            with self.connect(name) as connection:
+                for statement in statements:
+                    connection.execute(statement.encode())
+        return name
+
+    def drop(self, database: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)".encode())
+        self._made.discard(database)
+
+    def drop_all(self) -> None:
+        """Remove every database that was made here and is there yet."""
+        for name in sorted(self._made):
+            self.drop(name)
+
+
+class GivenServer(Keeper):
+    """A server that runs anyway, by the URL of a role of it that may make databases."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = urlsplit(url)
+
+    def url(self, database: str, *, scheme: str = "postgresql") -> str:
+        """Return the URL of a database, for the role that was given."""
+        return urlunsplit(self._url._replace(scheme=scheme, path=f"/{quote(database)}"))
+
+    def connect(self, database: str = OWNER) -> Connection[Any]:
+        """Connect as that role; by default to the database that was given."""
+        import psycopg
+
+        given = self._url.path.strip("/")
+        database = given if given and database == OWNER else database
+        return psycopg.connect(self.url(database), autocommit=True)
+
+
+class Server(Keeper):
     """A running server, and its databases. It may be stopped, killed, paused and started again."""
 
     def __init__(self, found: Path, folder: Path, port: int, run: dict[str, Any]) -> None:
+        super().__init__()
         self.folder = folder
         self.port = port
         self.said: deque[str] = deque(maxlen=5000)
@@ -67,7 +131,6 @@ class Server:
         self._found = found
         self._run = run
         self._settings: dict[str, str] = {}
-        self._numbers = count(1)
         self._process: subprocess.Popen[str] | None = None
         self._drain: Thread | None = None
 
@@ -133,7 +196,7 @@ class Server:
         if self._drain is not None:
             self._drain.join(10)
 
-    def url(self, database: str, user: str = OWNER, scheme: str = "postgresql") -> str:
+    def url(self, database: str, user: str = OWNER, *, scheme: str = "postgresql") -> str:
         """Return the URL of a database over the server's own socket."""
         where = f"host={quote(str(self.folder), safe='')}&port={self.port}"
         return f"{scheme}://{quote(user)}@/{quote(database)}?{where}"
@@ -147,25 +210,6 @@ class Server:
         import psycopg
 
         return psycopg.connect(self.url(database, user), autocommit=True)
-
-    def new_database(self, *statements: str, encoding: str = "UTF8", locale: str = "C") -> str:
-        """Make a database that nobody else uses, run statements in it, and return its name."""
-        name = f"test_{os.getpid()}_{next(self._numbers)}"
-        with self.connect() as connection:
-            connection.execute(
-                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
-                f" LOCALE '{locale}'".encode()
-            )
-        if statements:
-            with self.connect(name) as connection:
-                for statement in statements:
-                    connection.execute(statement.encode())
-        return name
-
-    def drop(self, database: str) -> None:
-        """Remove a database, whoever is connected to it."""
-        with self.connect() as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)".encode())
 
 
 def programs() -> Path | None:

@@ -15,7 +15,9 @@ from tempfile import mkdtemp
 from threading import Lock, Thread
 from urllib.parse import quote
 
-from tests.postgres import Server
+import pytest
+
+from tests.postgres import Keeper, Server
 
 _CHUNK = 65536
 
@@ -109,8 +111,10 @@ class Relay:
 
 
 @contextmanager
-def a_relay(server: Server) -> Iterator[Relay]:
+def a_relay(server: Keeper) -> Iterator[Relay]:
     """Make a line that is whole, and take it away."""
+    if not isinstance(server, Server):
+        pytest.skip("no line is laid to a server that was given")
     # Short: the path of a socket has 107 characters at most.
     folder = Path(mkdtemp(prefix="bifrost-line-"))
     relay = Relay(server, folder)

@@ -19,10 +19,7 @@ from tests.support import ALICE, Engine, assert_silent, plain, secret
 from tests.unit.cli_support import Cli, make_cli, opened
 from tests.unit.runtime_support import ACME, STRIPE, a_shop
 
-pytestmark = [
-    pytest.mark.parametrize("engine", ["postgresql"], indirect=True),
-    pytest.mark.xdist_group("postgres"),
-]
+pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 
 VALUE = "zQ7-of-acme-nobody-else-writes-this"
 

@@ -25,8 +25,6 @@ from tests.unit.test_cli_doctor_fix import COLUMNS, DAMAGES
 
 WANTED, LOGGED = postgres_checks._WANTED, postgres_checks._LOGGED
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 
 @pytest.fixture
 def role(postgres: Server) -> Iterator[str]:

@@ -28,10 +28,7 @@ from tests.support import ALICE, BOB, KEY, HandClock, add_member, make_repositor
 from tests.tui.screens_support import press, screen_text, settled
 from tests.unit.cli_support import Cli, act_as
 
-pytestmark = [
-    pytest.mark.parametrize("engine", ["postgresql"], indirect=True),
-    pytest.mark.xdist_group("postgres"),
-]
+pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 
 
 @pytest.fixture

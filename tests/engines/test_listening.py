@@ -33,10 +33,7 @@ from tests.support import (
     plain,
 )
 
-pytestmark = [
-    pytest.mark.parametrize("engine", ["postgresql"], indirect=True),
-    pytest.mark.xdist_group("postgres"),
-]
+pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 
 AT_ONCE = (0.001, 0.01)
 

@@ -34,8 +34,6 @@ from tests.support import (
 )
 from tests.unit.cli_support import Cli, make_cli
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 SECRET_KEY = "the-secret-key-of-the-platform-that-it-comes-from"
 KEY = PlatformKey(SECRET_KEY)
 OTHER = PlatformKey("the-secret-key-of-another-platform-altogether")
@@ -196,7 +194,7 @@ def scratch(postgres: Server, spoiled: str) -> Iterator[Any]:
 
 
 def url(postgres: Server, database: str, user: str = "postgres") -> str:
-    return postgres.url(database, user, "bifrost+postgresql")
+    return postgres.url(database, user, scheme="bifrost+postgresql")
 
 
 def at(scopes: list[IncomingScope]) -> dict[tuple[str | None, str], IncomingConfig]:

@@ -481,7 +481,6 @@ def test_a_file_that_is_cut_off_under_it_is_told_and_read_on_once_it_is_back(
 # A server's disk
 
 
-@pytest.mark.xdist_group("postgres")
 def test_a_server_whose_disk_is_full_is_told(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -50,7 +50,7 @@ from tests.support import (
     secret,
 )
 
-pytestmark = [pytest.mark.both_engines, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.both_engines
 
 VALUES = planted()
 

@@ -192,6 +192,7 @@ def test_a_short_key_is_not_one_of_a_platform(platform: Cli, tmp_path: Path) -> 
     assert "the key has 9 characters; a platform's has 32 or more" in ran.err
 
 
+@pytest.mark.sqlite
 def test_a_confined_session_reads_no_database_and_gives_no_secret_out(
     platform: Cli, tmp_path: Path, key_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ from tests.support import (
 from tests.unit.test_backup import VALUES, content, fill, names
 from tests.unit.test_migrations import copy_common_rows
 
-pytestmark = [pytest.mark.both_engines, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.both_engines
 
 KEY_ID = "8aec34fd"
 """The id of the master key of all tests."""
