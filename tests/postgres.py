@@ -72,12 +72,21 @@ class Keeper(ABC):
     def connect(self, database: str = OWNER) -> Connection[Any]:
         """Connect as that user; each statement is its own transaction."""
 
-    def new_database(self, *statements: str, encoding: str = "UTF8", locale: str = "C") -> str:
-        """Make a database that nobody else uses, run statements in it, and return its name."""
+    def new_database(
+        self,
+        *statements: str,
+        encoding: str = "UTF8",
+        locale: str = "C",
+        template: str = "template0",
+    ) -> str:
+        """Make a database that nobody else uses, run statements in it, and return its name.
+
+        It is a copy of the ``template``, which nobody may be connected to.
+        """
         name = f"test_{os.getpid()}_{next(self._numbers)}"
         with self.connect() as connection:
             connection.execute(
-                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+                f"CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}'"
                 f" LOCALE '{locale}'".encode()
             )
         self._made.add(name)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from bifrost_tui.store.repository import Repository
+from bifrost_tui.store.schema import REVISION
 from tests.faults import works
-from tests.faults.killing import KILLS, By, Forks, moments
-from tests.faults.shelves import Shelf
+from tests.faults.killing import KILLS, By, Ended, Forks, moments
+from tests.faults.shelves import OlderShelf, Shelf
 from tests.faults.wholeness import assert_whole, rows_of, same_again, values_of
 from tests.postgres import LASTING, Server, running_server
 from tests.support import KEY, assert_nowhere
@@ -108,4 +109,76 @@ def test_what_is_killed_has_happened_or_has_not(
     print(
         f"{work}, {victim} killed: {killed} of {len(every)}, {happened} had happened,"
         f" {uncertain} uncertain"
+    )
+
+
+Migrated = tuple[OlderShelf, Ended, dict[str, object]]
+
+
+@pytest.fixture(scope="module", params=["0001", "0002"])
+def older(
+    server: Server,
+    forks: Forks,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Migrated:
+    """A database of an older schema, how long its migration takes, and what comes of it."""
+    revision = request.param
+    home = tmp_path_factory.mktemp("older")
+    shelf = OlderShelf(
+        server, home, revision, lambda made: works.fill(made, 300, references=revision > "0001")
+    )
+    shelf.put_back()
+    assert shelf.revision == revision
+    whole = forks.run(home, "migrating", shelf.url)
+    done = shelf.contents()
+    assert shelf.revision == REVISION
+    with works.opened(shelf.settings) as repository:
+        assert_whole(repository)
+        assert values_of(repository) == shelf.values
+    return shelf, whole, done
+
+
+@pytest.mark.parametrize("victim", ["program", "server"])
+def test_a_migration_that_is_killed_has_happened_or_has_not(
+    older: Migrated, forks: Forks, victim: str
+) -> None:
+    shelf, whole, done = older
+    server = shelf.server
+    shelf.put_back()
+    before, revision = shelf.contents(), shelf.revision
+    killed = happened = uncertain = 0
+    every = moments(whole, f"migration {revision} {victim}", TIMES, KINDS)
+    for moment in every:
+        shelf.put_back()
+        if victim == "program":
+            ended = forks.run(shelf.home, "migrating", shelf.url, kill=moment)
+            killed += ended.code != 0
+        else:
+            ended = forks.run(shelf.home, "migrating", shelf.url, kill=moment, server=server.pid)
+            server.killed()
+            server.start()
+            killed += ended.told != ""
+            assert ended.told in ("", "DatabaseUnreachableError", "DatabaseUncertainError"), ended
+            uncertain += ended.told == "DatabaseUncertainError"
+        after = shelf.contents()
+        has_happened = after == done
+        # Rows, tables, indexes, functions: all of it, or nothing.
+        assert has_happened or after == before, moment
+        happened += has_happened
+        if ended.told == "DatabaseUnreachableError":
+            assert "Nothing was changed" in ended.says or "cannot be reached" in ended.says
+            assert not has_happened, moment
+        elif ended.told == "" and ended.code == 0:
+            assert has_happened, moment
+        with works.opened(shelf.settings) as repository:
+            assert bool(repository.notices) is not has_happened, moment
+            assert_whole(repository)
+            assert values_of(repository) == shelf.values, moment
+        assert shelf.contents() == done, moment
+    assert killed >= 0.5 * len(every)
+    assert_nowhere(works.PLANTED, [server.folder / "data", shelf.home])
+    print(
+        f"migration from {revision}, {victim} killed: {killed} of {len(every)},"
+        f" {happened} had happened, {uncertain} uncertain"
     )

@@ -29,7 +29,6 @@ from tests.support import (
     HandClock,
     by_hand,
     counted_ids,
-    make_settings,
     plain,
     secret,
 )
@@ -149,19 +148,26 @@ def save(repository: Repository) -> None:
 # Migration
 
 
-def migrating(begin: Begin, home: Path) -> None:
+def migrating(begin: Begin, home: Path, url: str | None = None) -> None:
     """Open a database of an older schema."""
+    settings = settings_of(home, url)
     begin()
-    opened(make_settings(home))
+    opened(settings)
+
+
+def older_scripts(revision: str, folder: Path) -> Path:
+    """Return the shipped migrations up to one of them."""
+    scripts = folder / f"migrations {revision}"
+    later = [f"{number:04}*" for number in range(int(revision) + 1, 10)]
+    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__", *later))
+    return scripts
 
 
 def age(settings: Settings, revision: str, folder: Path) -> None:
     """Make a database one of an older schema, with what that knows of its rows."""
     path = settings.database_path
     assert path is not None
-    scripts = folder / f"migrations {revision}"
-    later = [f"{number:04}*" for number in range(int(revision) + 1, 10)]
-    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__", *later))
+    scripts = older_scripts(revision, folder)
     newer = path.rename(folder / f"newer {revision}.db")
     path.touch(0o600)
     database = connect(settings.database_url)
