@@ -28,7 +28,6 @@ from bifrost_tui.errors import (
     AccessDeniedError,
     AlreadyExistsError,
     BifrostError,
-    ConfigNotFoundError,
     ConflictError,
     OrganizationNotFoundError,
 )
@@ -150,7 +149,6 @@ class Story(RuleBasedStateMachine):
         self.rows: dict[str, Row] = {}
         self.told: list[tuple[str, str]] = [("database.create", "done")]
         self.seen: list[ConfigView] = []
-        self.deleted: Counter[tuple[str, str]] = Counter()
         self.asked = 0
 
     @initialize()
@@ -337,9 +335,8 @@ class Story(RuleBasedStateMachine):
             return refusal
         row = self.rows.get(view.id)
         if row is None:
-            # Under another name than it was deleted under, nothing is known of it.
-            known = self.deleted[view.scope.id, view.key]
-            return ConflictError if known else ConfigNotFoundError
+            # Whatever it was called by then.
+            return ConflictError
         if self.role(actor, view.scope) is Role.MEMBER and row.created_by != actor.actor:
             return AccessDeniedError
         return ConflictError if row.version != view.version else None
@@ -414,8 +411,7 @@ class Story(RuleBasedStateMachine):
             "config.delete", lambda: self.repository.configs.delete(actor, view), objection
         )
         if objection is None:
-            row = self.rows.pop(view.id)
-            self.deleted[row.scope_id, row.key] += 1
+            self.rows.pop(view.id)
 
     # What is asked
 
