@@ -79,7 +79,8 @@ PLANTED = (OLD, TYPED, PASSWORD)
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     try:
-        with running_server() as started:
+        # What was committed is there after a kill.
+        with running_server(None, synchronous_commit="on") as started:
             yield started
     except LookupError as error:
         pytest.skip(str(error))

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from textual import events
 from textual.app import App
 from textual.keys import _character_to_key
@@ -25,8 +26,10 @@ from textual.pilot import Pilot
 
 from bifrost_tui.crypto.cipher import DatabaseRoot
 from bifrost_tui.crypto.verifier import RootSecret
-from bifrost_tui.settings import Settings
+from bifrost_tui.settings import KEY_VARIABLE, Settings, load_settings
 from bifrost_tui.store.access import Role
+from bifrost_tui.store.copying import clear_tables, copy_tables
+from bifrost_tui.store.engine import connect
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
@@ -39,6 +42,7 @@ from tests.support import (
     ALICE,
     BOB,
     CAROL,
+    KEY,
     START,
     HandClock,
     add_member,
@@ -81,11 +85,13 @@ class World:
     def __init__(self, settings: Settings, *, story: bool = True) -> None:
         self.settings = settings
         self.clock = HandClock()
-        path = database_path(settings)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        path.touch(0o600, exist_ok=False)
-        path.write_bytes(_database(story=story))
+        if (path := settings.database_path) is None:
+            _bring(_database(story=story), settings)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.chmod(0o700)
+            path.touch(0o600, exist_ok=False)
+            path.write_bytes(_database(story=story))
         self.repository = self.open()
 
     def open(self) -> Repository:
@@ -102,7 +108,7 @@ class World:
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run SQL past the program."""
-        return by_hand(database_path(self.settings), statement, *values)
+        return by_hand(self.repository, statement, *values)
 
 
 @contextmanager
@@ -127,12 +133,31 @@ def _database(*, story: bool) -> bytes:
         # Fingerprints come from the database's root, which is random.
         root = RootSecret(bytes(range(DatabaseRoot.SIZE)))
         patch.setattr(RootSecret, "new", lambda: root)
-        settings = make_settings(Path(folder))
+        # In a file, whichever engine the test at hand is run on.
+        settings = load_settings({"HOME": folder, KEY_VARIABLE: KEY})
         clock = HandClock(START - 500 * _DAY)
         with create_repository(settings, ALICE, clock=clock, ids=counted_ids()) as repository:
             if story:
                 _tell(repository, clock)
         return database_path(settings).read_bytes()
+
+
+def _bring(content: bytes, settings: Settings) -> None:
+    """Put what stands in an SQLite file into the database of the settings, row by row."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "story.db"
+        file.write_bytes(content)
+        source, target = connect(f"sqlite:///{file}"), connect(settings.database_url)
+        try:
+
+            def work(there: Connection) -> None:
+                clear_tables(there)
+                source.read(lambda here: copy_tables(here, there))
+
+            target.write_rows(work)
+        finally:
+            source.close()
+            target.close()
 
 
 def _tell(repository: Repository, clock: HandClock) -> None:

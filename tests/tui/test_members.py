@@ -40,6 +40,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 ACME = "Acme Dental"
 DAVE = Access("dave", "10.1.4.9")
 ERIN = Access("erin", "10.1.4.10")
@@ -332,6 +334,7 @@ def states() -> dict[str, tuple[str, ...]]:
     }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
 @pytest.mark.parametrize("state", states())
 def test_pictures(snap_compare: Any, world: World, state: str, size: tuple[int, int]) -> None:

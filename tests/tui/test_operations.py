@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
@@ -53,6 +54,8 @@ from tests.tui.screens_support import (
     settled,
     write,
 )
+
+pytestmark = pytest.mark.both_engines
 
 ScreenT = TypeVar("ScreenT", bound=Screen[Any])
 ACME = "Acme Dental"
@@ -283,6 +286,7 @@ def assert_form_kept(pilot: Pilot[Any], key: str) -> None:
     assert not form.query_one(SecretField).is_empty
 
 
+@pytest.mark.sqlite  # the server's own lock: tests/engines
 async def test_a_form_survives_a_locked_database(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -612,14 +616,16 @@ async def test_a_list_longer_than_a_page(world: World) -> None:
         (f"row{number:029}", scope.id, scope.id, f"key_{number:04}", f'"{number}"')
         for number in range(1, 1201)
     ]
-    with closing(connect(database_path(world.settings))) as database, database:
-        database.executemany(
-            "INSERT INTO config (id, organization_id, scope_id, key, type, value, secret_version,"
-            " description, created_at, created_by, updated_at, updated_by, version) VALUES"
-            " (?, ?, ?, ?, 'string', ?, 0, '', '2026-01-01 00:00:00', 'bob',"
-            " '2026-01-01 00:00:00', 'bob', 1)",
-            rows,
-        )
+    marks = ", ".join(
+        "(?, ?, ?, ?, 'string', ?, 0, '', '2026-01-01 00:00:00', 'bob', '2026-01-01 00:00:00',"
+        " 'bob', 1)"
+        for _ in rows
+    )
+    world.sql(
+        "INSERT INTO config (id, organization_id, scope_id, key, type, value, secret_version,"
+        f" description, created_at, created_by, updated_at, updated_by, version) VALUES {marks}",
+        *(value for row in rows for value in row),
+    )
     world.sql("UPDATE scope_summary SET configs = 1200 WHERE scope_id = ?", scope.id)
     async with running(world, "Zürich Käse", size=(80, 24)) as pilot:
         table = configurations(pilot).table
@@ -744,18 +750,25 @@ def assert_tame(app: BifrostApp) -> None:
         assert not bad, f"{bad} in {line!r}"
 
 
+def hostile_text(world: World) -> str:
+    """Return what is hostile and can stand in the database: none of a server's can hold a NUL."""
+    return HOSTILE if world.settings.database_path else HOSTILE.replace("\0", "")
+
+
 @pytest.fixture
 def hostile(world: World) -> World:
-    world.sql("UPDATE organization SET name = ? WHERE name = 'Acme Dental'", f"Acme{HOSTILE}")
+    text = hostile_text(world)
+    in_json = HOSTILE.replace("\0", "")
+    world.sql("UPDATE organization SET name = ? WHERE name = 'Acme Dental'", f"Acme{text}")
     world.sql(
         "UPDATE config SET description = ?, integration = ?, updated_by = ?, created_by = ?",
-        *(HOSTILE, HOSTILE[:90], HOSTILE[:40], HOSTILE[:40]),
+        *(text, text[:90], text[:40], text[:40]),
     )
-    world.sql("UPDATE config SET value = json_quote(?) WHERE type = 'string'", HOSTILE[:-1])
-    world.sql("UPDATE config SET value = json_object('a', ?) WHERE type = 'json'", HOSTILE[:-1])
-    world.sql("UPDATE config SET key = ? WHERE key = 'greeting'", f"greeting{HOSTILE}")
-    world.sql("UPDATE config SET key = ? WHERE key = 'sendgrid_key'", f"sendgrid{HOSTILE}")
-    world.sql("UPDATE audit_event SET actor = ?, source = ?", HOSTILE[:40], HOSTILE[:40])
+    for kind, value in (("string", in_json), ("json", {"a": in_json})):
+        world.sql("UPDATE config SET value = ? WHERE type = ?", json.dumps(value), kind)
+    world.sql("UPDATE config SET key = ? WHERE key = 'greeting'", f"greeting{text}")
+    world.sql("UPDATE config SET key = ? WHERE key = 'sendgrid_key'", f"sendgrid{text}")
+    world.sql("UPDATE audit_event SET actor = ?, source = ?", text[:40], text[:40])
     return world
 
 
@@ -799,8 +812,8 @@ async def test_hostile_text_in_a_conflict(hostile: World) -> None:
         await press(pilot, "x")
         hostile.sql(
             "UPDATE config SET version = 7, description = ?, key = ? WHERE key = 'opening_hours'",
-            HOSTILE[::-1],
-            f"opening{HOSTILE}",
+            hostile_text(hostile)[::-1],
+            f"opening{hostile_text(hostile)}",
         )
         await press(pilot, "ctrl+u")
         await walk(pilot, "ctrl+s")

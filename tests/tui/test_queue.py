@@ -35,6 +35,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 ACME = "Acme Dental"
 NEW = tuple(f"zQn-planted-new-{number:02}" for number in range(20))
 
