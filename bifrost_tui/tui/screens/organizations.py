@@ -107,9 +107,12 @@ class OrganizationsScreen(DataScreen[None]):
     filter_bar = getters.query_one(FilterBar)
     table = getters.query_one("#organizations", PagedTable)
 
-    def __init__(self, *, open_name: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, *, open_name: str | None = None, said: str = "", classes: str | None = None
+    ) -> None:
+        """Show the organizations, or open one of them; ``said`` is said once they show."""
         super().__init__(classes=classes)
-        self._open_name = open_name
+        self._open_name, self._said = open_name, said
         self._all: tuple[OrganizationView, ...] = ()
         self._archived = False
         self._loaded = False
@@ -136,7 +139,7 @@ class OrganizationsScreen(DataScreen[None]):
         self.heading.right = self.bifrost.context_line()
         self.table.focus()
         if self.bifrost.is_open:
-            self.reload()
+            self.reload(said=self._said)
         else:
             self.facts.left = Text("opening the database …", "$muted")
             self.call_after_refresh(self._open)
@@ -175,12 +178,15 @@ class OrganizationsScreen(DataScreen[None]):
         for notice in repository.notices:
             self.say(notice)
 
-    def reload(self, name: str | None = None) -> None:
-        """Read the list; the cursor stays on its organization, or goes to ``name``."""
+    def reload(self, name: str = "", said: str = "") -> None:
+        """Read the list; the cursor stays on its organization, or goes to ``name``.
+
+        Then ``said`` is said: not before a key would do what it is meant to.
+        """
         archived = self._archived
         self.ask(
             lambda: self.repository.organizations.list(self.access, archived=archived),
-            partial(self._show, name=name),
+            partial(self._show, name=name, said=said),
         )
 
     def data_changed(self, changes: Changes) -> None:
@@ -197,13 +203,15 @@ class OrganizationsScreen(DataScreen[None]):
         self._loaded = self._loaded or not self.is_hidden
         super().read_anew()
 
-    def _show(self, found: tuple[OrganizationView, ...], name: str | None = None) -> None:
+    def _show(self, found: tuple[OrganizationView, ...], name: str = "", said: str = "") -> None:
         self._loaded = True
         self._all = found
         if not self._archived:
             self._manages_all = any(view.scope.is_global and view.managed for view in found)
         current = self.table.current
         self._narrow(name or (current.scope.name if current else None))
+        if said:
+            self.say(said, "success")
 
     def _narrow(self, keep: str | None) -> None:
         wanted = self.filter_bar.text.casefold().split()
@@ -346,8 +354,7 @@ class OrganizationsScreen(DataScreen[None]):
     def _named(self, scope: Scope | None) -> None:
         if scope is not None:
             self._archived = False
-            self.say(f"{scope.name} is saved", "success")
-            self.reload(scope.name)
+            self.reload(scope.name, said=f"{scope.name} is saved")
 
     def action_queue(self) -> None:
         """Rotate all that is overdue in the organization under the cursor."""
@@ -384,8 +391,7 @@ class OrganizationsScreen(DataScreen[None]):
         change = organizations.archive if archived else organizations.restore
 
         def done(scope: Scope) -> None:
-            self.say(f"{scope.name} is {'archived' if archived else 'restored'}", "success")
-            self.reload()
+            self.reload(said=f"{scope.name} is {'archived' if archived else 'restored'}")
 
         def failed(error: BifrostError) -> None:
             self.tell_problem(error)

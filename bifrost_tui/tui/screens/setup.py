@@ -152,15 +152,13 @@ class SetupScreen(DataScreen[None]):
         app = self.bifrost
         chosen = self._settings().key_source
         app.database_opened(repository)
-        screen = OrganizationsScreen()
-        app.switch_screen(screen)
         if app.settings.key_source is None and chosen is not None and chosen.path is not None:
             words = f"Created. Set {KEY_FILE_VARIABLE}={chosen.path} for the next start."
         elif app.settings.key_source is None:
             words = f"Created, with the master key in {app.settings.key_file}. Keep a copy of it."
         else:
             words = "Created. Press a to add the first organization."
-        screen.call_after_refresh(screen.say, words, "success")
+        app.switch_screen(OrganizationsScreen(said=words))
 
     def action_leave(self) -> None:
         """Leave; nothing is made."""
