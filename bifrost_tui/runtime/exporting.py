@@ -21,10 +21,9 @@ from bifrost_tui.store.audit import EXPORT, EXPORT_CONFIGS, FAILED, Event
 from bifrost_tui.store.config_lists import checked_type
 from bifrost_tui.store.context import StoreContext, folded_name, open_for_reads
 from bifrost_tui.store.exporting import ExportedScope, counted_scopes, live_scopes
-from bifrost_tui.store.importing import Progress
 from bifrost_tui.store.places import seal_context
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.requests import Access
+from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.schema import config
 from bifrost_tui.store.stored import context_of, why_unreadable
 from bifrost_tui.store.values import ConfigType

@@ -94,6 +94,17 @@ def may_grant(role: Role | None, *roles: Role) -> bool:
     return role is Role.OWNER or (role is Role.ADMIN and Role.OWNER not in roles)
 
 
+def require_host(access: Access, what: str) -> None:
+    """Refuse what is for the host's own account alone; ``what`` is done, to what.
+
+    Raises:
+        AccessDeniedError: the actor came by a forced command.
+
+    """
+    if access.confined:
+        raise AccessDeniedError(f"{what} by whoever runs the host, on the host.")
+
+
 def require_all(connection: Connection, access: Access, what: str) -> None:
     """Refuse what is for the owners and admins of all organizations alone.
 

@@ -7,25 +7,22 @@ it has been checked to be whole, and the log tells of it before there is anythin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bifrost_tui.display import visible
-from bifrost_tui.errors import AccessDeniedError, BifrostError, TransferError
-from bifrost_tui.store.access import require_all
+from bifrost_tui.errors import BifrostError, TransferError
+from bifrost_tui.store.access import require_all, require_host
 from bifrost_tui.store.audit import BACKUP, FAILED, Event
 from bifrost_tui.store.backup_file import BackupFacts, UnfitBackupError, opened_backup
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import copy_into_file, count_rows
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
-from bifrost_tui.store.requests import Access
+from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.whole_file import FileThereError, check_target, put_in_place
-
-Progress = Callable[[int, int], object]
 
 
 class Backups:
@@ -77,8 +74,7 @@ class Backups:
         chain = self._context.chain
 
         def work(connection: Connection) -> None:
-            if access.confined:
-                raise AccessDeniedError("A backup is made by whoever runs the host, on the host.")
+            require_host(access, "A backup is made")
             require_all(connection, access, "make a backup")
             details = {"file": str(target), "after": chain.last(connection)}
             chain.append(connection, access, Event(BACKUP, details=details))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, func, select
 from sqlalchemy.pool import StaticPool
 
 from bifrost_tui.crypto.cipher import Keyring
-from bifrost_tui.crypto.verifier import RootSecret, open_verifier
+from bifrost_tui.crypto.verifier import RootSecret
 from bifrost_tui.display import visible
 from bifrost_tui.errors import (
     DatabaseCorruptError,
@@ -33,7 +33,8 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.audit import AuditChain
 from bifrost_tui.store.copying import copy_into_file, count_rows
 from bifrost_tui.store.engine import Database, connect
-from bifrost_tui.store.identity import key_verifiers, read_revision
+from bifrost_tui.store.identity import key_verifiers, open_roots, read_revision
+from bifrost_tui.store.key_uses import secrets_under
 from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.part_files import part_file
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, audit_event, config, metadata
@@ -42,9 +43,8 @@ from bifrost_tui.store.views import Head
 
 if TYPE_CHECKING:
     from bifrost_tui.clock import Clock
-    from bifrost_tui.store.requests import Access
+    from bifrost_tui.store.requests import Access, Progress
 
-Progress = Callable[[int, int], object]
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
@@ -274,10 +274,8 @@ def _checked_revision(database: Database, path: Path) -> str:
 
 def _fitting_root(database: Database, keyring: Keyring, path: Path) -> RootSecret:
     found = database.read(key_verifiers)
-    for verifier in found:
-        root = open_verifier(keyring, verifier)
-        if root is not None:
-            return root
+    for root in open_roots(keyring, found):
+        return root
     ids = ", ".join(visible(verifier.key_id) for verifier in found) or "unknown"
     raise UnfitBackupError(
         path,
@@ -338,12 +336,6 @@ def _facts(connection: Connection, path: Path, revision: str | None = None) -> B
     rows = count_rows(connection)
     newest: Any = audit_event.c.sequence.desc()
     last = connection.execute(select(audit_event).order_by(newest).limit(1)).one()
-    counted = connection.execute(
-        select(config.c.key_id, func.count())
-        .where(config.c.key_id.is_not(None))
-        .group_by(config.c.key_id)
-    )
-    by_key = {str(row[0]): int(row[1]) for row in counted}
     secrets = select(func.count()).select_from(config).where(config.c.type == "secret")
     return BackupFacts(
         organizations=rows["organization"],
@@ -354,6 +346,6 @@ def _facts(connection: Connection, path: Path, revision: str | None = None) -> B
         head=Head(last.sequence, last.chain_hash),
         at=last.at,
         key_ids=tuple(verifier.key_id for verifier in key_verifiers(connection)),
-        secrets_by_key=by_key,
+        secrets_by_key=secrets_under(connection),
         migrated_from=revision,
     )

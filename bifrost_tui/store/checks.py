@@ -14,7 +14,7 @@ from bifrost_tui.store.access import require_all
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.engine import connect
 from bifrost_tui.store.filters import ConfigFilter
-from bifrost_tui.store.identity import read_revision
+from bifrost_tui.store.identity import schema_revision
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigList
 from bifrost_tui.store.schema import REVISION, config, organization
@@ -36,20 +36,6 @@ _OF_INDEX = re.compile(
     r"row \d+ missing from index |wrong # of entries in index |row \d+ values differ from index "
 )
 _SECRETS = ConfigFilter(types=frozenset({ConfigType.SECRET}))
-
-
-def schema_revision(settings: Settings) -> str:
-    """Return the schema version of the database of the settings, and change nothing.
-
-    Raises:
-        DatabaseError: it is no database of ours, or a newer program's.
-
-    """
-    database = connect(settings.database_url)
-    try:
-        return database.read(lambda connection: read_revision(connection, database))
-    finally:
-        database.close()
 
 
 def is_current(settings: Settings) -> bool:

@@ -15,13 +15,12 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from bifrost_tui.errors import TransferError
 from bifrost_tui.store.quick import Quick
+from bifrost_tui.store.requests import Progress
 from bifrost_tui.store.schema import metadata
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
 """Every table of ours but the one of the schema's version; what others refer to comes first."""
 
-Progress = Callable[[int, int], object]
-"""Is told how much is copied and how much there is."""
 
 _CHUNK = 1000
 _PAGES = 1000

@@ -16,8 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from bifrost_tui.crypto.cipher import Keyring
-from bifrost_tui.errors import AccessDeniedError
-from bifrost_tui.store.access import require_all
+from bifrost_tui.store.access import require_all, require_host
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.equals import place_of, sealed_of
@@ -75,8 +74,7 @@ def put_right(repository: Repository, access: Access, kept: Kept) -> int:
     event = Event("database.fix", details={"what": kept.value})
 
     def allowed(connection: Connection) -> None:
-        if access.confined:
-            raise AccessDeniedError("A database is mended by whoever runs the host, on the host.")
+        require_host(access, "A database is mended")
         require_all(connection, access, "mend what is kept of every organization")
 
     def look(work: Callable[[Connection], Sequence[str]]) -> Sequence[str]:

@@ -15,9 +15,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex
 
 from bifrost_tui.display import counted
-from bifrost_tui.errors import AccessDeniedError, BifrostError
+from bifrost_tui.errors import BifrostError
 from bifrost_tui.store import sqlite_checks
-from bifrost_tui.store.access import EVERYWHERE, Role, require_all
+from bifrost_tui.store.access import EVERYWHERE, Role, require_all, require_host
 from bifrost_tui.store.audit import FAILED, Event
 from bifrost_tui.store.engine import Database
 from bifrost_tui.store.repository import Repository
@@ -213,8 +213,7 @@ def mend_engine(repository: Repository, access: Access, what: Mend) -> None:
     event = Event("database.fix", details={"what": what.value})
 
     def work(connection: Connection) -> None:
-        if access.confined:
-            raise AccessDeniedError("A database is mended by whoever runs the host, on the host.")
+        require_host(access, "A database is mended")
         require_all(connection, access, "mend the database")
         if what is Mend.INDEXES:
             for index in missing_indexes(connection):

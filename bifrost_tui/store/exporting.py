@@ -14,9 +14,9 @@ from bifrost_tui.store.access import managed_scopes, may_manage
 from bifrost_tui.store.audit import EXPORT_CONFIGS, Event
 from bifrost_tui.store.config_lists import checked_type
 from bifrost_tui.store.context import StoreContext, every_organization
-from bifrost_tui.store.importing import Progress, counting
+from bifrost_tui.store.importing import counting
 from bifrost_tui.store.quick import Quick
-from bifrost_tui.store.requests import Access
+from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.schema import config, scope_summary
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from sqlalchemy import Connection, column, inspect, select, table
 
-from bifrost_tui.crypto.cipher import Sealed
+from bifrost_tui.crypto.cipher import Keyring, Sealed
+from bifrost_tui.crypto.verifier import RootSecret, open_verifier
 from bifrost_tui.errors import DatabaseMissingError, DatabaseNewerError, DatabaseNotOursError
-from bifrost_tui.store.engine import Database
+from bifrost_tui.settings import Settings
+from bifrost_tui.store.engine import Database, connect
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, key_check
+
+
+def schema_revision(settings: Settings) -> str:
+    """Return the schema version of the database of the settings, and change nothing.
+
+    Raises:
+        DatabaseError: it is no database of ours, or a newer program's.
+
+    """
+    database = connect(settings.database_url)
+    try:
+        return database.read(lambda connection: read_revision(connection, database))
+    finally:
+        database.close()
 
 
 def read_revision(connection: Connection, database: Database) -> str:
@@ -51,3 +69,11 @@ def key_verifiers(connection: Connection) -> list[Sealed]:
         select(key_check.c.token, key_check.c.key_id).order_by(key_check.c.created_at.desc())
     )
     return [Sealed(row.token or "", row.key_id) for row in rows if row.key_id]
+
+
+def open_roots(keyring: Keyring, verifiers: Iterable[Sealed]) -> Iterator[RootSecret]:
+    """Give the root of a database from each verifier that a key at hand opens."""
+    for verifier in verifiers:
+        root = open_verifier(keyring, verifier)
+        if root is not None:
+            yield root

@@ -13,12 +13,9 @@ from bifrost_tui.store.importing_check import Checker, Refusals, Wanted
 from bifrost_tui.store.importing_plan import ImportPlan, needs_choice
 from bifrost_tui.store.importing_write import Choice, Writer
 from bifrost_tui.store.incoming import Imported, IncomingScope, OnConflict
-from bifrost_tui.store.requests import Access
+from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.uncollected import uncollected
 from bifrost_tui.store.views import Scope
-
-Progress = Callable[[int, int], object]
-"""Is told how many configs are done, and how many there are."""
 
 ACTION = "config.import"
 

@@ -10,9 +10,8 @@ from sqlalchemy import Connection, insert, select
 from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.crypto.cipher import Keyring, Sealed
 from bifrost_tui.crypto.master_key import generate_master_key, load_master_keys, write_key_file
-from bifrost_tui.crypto.verifier import RootSecret, open_verifier
+from bifrost_tui.crypto.verifier import RootSecret
 from bifrost_tui.errors import (
-    AccessDeniedError,
     DatabaseError,
     DatabaseMissingError,
     DatabaseUncertainError,
@@ -20,11 +19,16 @@ from bifrost_tui.errors import (
     WrongMasterKeyError,
 )
 from bifrost_tui.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource, Settings
-from bifrost_tui.store.access import EVERYWHERE, Role
+from bifrost_tui.store.access import EVERYWHERE, Role, require_host
 from bifrost_tui.store.audit import AuditChain, Event
 from bifrost_tui.store.context import StoreContext, new_id
 from bifrost_tui.store.engine import Database, connect
-from bifrost_tui.store.identity import key_verifiers, read_revision
+from bifrost_tui.store.identity import (
+    key_verifiers,
+    open_roots,
+    read_revision,
+    schema_revision,
+)
 from bifrost_tui.store.organizations import start_summary
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
@@ -70,7 +74,7 @@ def open_repository(
         )
     if path is None and settings.key_source is None:
         # Where there is nothing yet, the setup makes both.
-        _look(settings)
+        schema_revision(settings)
     keyring = load_keyring(settings)
     database = connect(settings.database_url)
     try:
@@ -78,14 +82,6 @@ def open_repository(
     except BaseException:
         database.close()
         raise
-
-
-def _look(settings: Settings) -> None:
-    database = connect(settings.database_url)
-    try:
-        database.read(lambda connection: read_revision(connection, database))
-    finally:
-        database.close()
 
 
 def _exists(path: Path) -> bool:
@@ -134,10 +130,8 @@ def load_keyring(settings: Settings) -> Keyring:
 
 
 def _fitting_root(keyring: Keyring, verifiers: list[Sealed], settings: Settings) -> RootSecret:
-    for verifier in verifiers:
-        root = open_verifier(keyring, verifier)
-        if root is not None:
-            return root
+    for root in open_roots(keyring, verifiers):
+        return root
     given = ", ".join(keyring.key_ids)
     wanted = ", ".join(verifier.key_id for verifier in verifiers) or "unknown"
     if set(keyring.key_ids) & {verifier.key_id for verifier in verifiers}:
@@ -188,8 +182,7 @@ def create_repository(
         MasterKeyError, DatabaseError: it could not be made, and this is why.
 
     """
-    if access.confined:
-        raise AccessDeniedError("A database is made by whoever runs the host, on the host.")
+    require_host(access, "A database is made")
     path = settings.database_path
     if path is not None and _exists(path):
         raise DatabaseError(f"The file {path} exists already. Nothing was changed.")

@@ -27,7 +27,7 @@ from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.key_uses import KeyUse, key_uses, secrets_under
 from bifrost_tui.store.places import SECRET_FIELD
 from bifrost_tui.store.rekeying_report import MOST_NAMED, RekeyFailure, RekeyReport
-from bifrost_tui.store.requests import Access
+from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.schema import key_check
 
 __all__ = ["BATCH", "KeyUse", "MasterKeys", "RekeyFailure", "RekeyReport"]
@@ -40,8 +40,6 @@ BATCH = 1000
 _PASSES = 20
 """After so many walks, others write under the old key faster than this goes."""
 
-Progress = Callable[[int, int], object]
-"""Is told how many secrets are done, and how many there are to do."""
 
 _DAMAGED = "its ciphertext is damaged, or belongs elsewhere"
 _KEYLESS = "it names no master key that it was written under"

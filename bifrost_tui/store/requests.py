@@ -6,7 +6,7 @@ imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -19,7 +19,10 @@ from bifrost_tui.store.filters import NO_FILTER, ConfigFilter, Order
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 
-__all__ = ["Access", "ConfigDraft", "ConfigList", "Interrupt"]
+__all__ = ["Access", "ConfigDraft", "ConfigList", "Interrupt", "Progress"]
+
+Progress = Callable[[int, int], object]
+"""Is told how many of how many are done."""
 
 
 @dataclass(frozen=True, slots=True)

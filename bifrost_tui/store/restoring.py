@@ -17,7 +17,6 @@ from sqlalchemy import Connection, select
 
 from bifrost_tui.clock import Clock, utc_now
 from bifrost_tui.crypto.cipher import Keyring
-from bifrost_tui.crypto.verifier import RootSecret, open_verifier
 from bifrost_tui.display import counted, visible
 from bifrost_tui.errors import (
     AccessDeniedError,
@@ -33,7 +32,7 @@ from bifrost_tui.settings import (
     Settings,
     shown_url,
 )
-from bifrost_tui.store.access import EVERYWHERE, Role, role_in
+from bifrost_tui.store.access import EVERYWHERE, Role, require_host, role_in
 from bifrost_tui.store.audit import RESTORE, AuditChain, Event
 from bifrost_tui.store.backup import copied, is_of
 from bifrost_tui.store.backup_file import Backup, BackupFacts, UnfitBackupError, opened_backup
@@ -41,18 +40,16 @@ from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import clear_tables, copy_tables, count_rows
 from bifrost_tui.store.differences import Differences, changed_since, compare
 from bifrost_tui.store.engine import Database, connect
-from bifrost_tui.store.identity import key_verifiers, read_revision
+from bifrost_tui.store.identity import key_verifiers, open_roots, read_revision
 from bifrost_tui.store.migrate import run_migrations
 from bifrost_tui.store.opening import add_verifier, load_keyring, open_repository
 from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
 from bifrost_tui.store.repository import Repository
-from bifrost_tui.store.requests import Access
+from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.schema import member
 from bifrost_tui.store.sqlite import prepare_storage
 from bifrost_tui.store.views import Head
 from bifrost_tui.whole_file import put_in_place
-
-Progress = Callable[[int, int], object]
 
 _LEFT = ("-wal", "-journal")
 """What SQLite would take for a part of a new file of that name."""
@@ -260,8 +257,7 @@ def prepared(
         DatabaseError: the database that is there cannot be opened.
 
     """
-    if access.confined:
-        raise AccessDeniedError("A backup is restored by whoever runs the host, on the host.")
+    require_host(access, "A backup is restored")
     if settings.key_source is None:
         raise MasterKeyMissingError(
             f"There is no master key. Set {KEY_VARIABLE} or {KEY_FILE_VARIABLE} to the one that the"
@@ -339,9 +335,8 @@ def _check_root(settings: Settings, keyring: Keyring, backup: Backup) -> None:
     why = ""
     try:
         database.read(lambda connection: read_revision(connection, database))
-        if not any(
-            backup.root.same_as(root) for root in _roots(database.read(key_verifiers), keyring)
-        ):
+        roots = open_roots(keyring, database.read(key_verifiers))
+        if not any(backup.root.same_as(root) for root in roots):
             why = f"what is there now ({shown}) is another database, or not under this master key."
     except DatabaseCorruptError:
         why = f"what is there now ({shown}) is damaged."
@@ -349,13 +344,6 @@ def _check_root(settings: Settings, keyring: Keyring, backup: Backup) -> None:
         database.close()
     if why:
         raise UnfitBackupError(backup.path, f"{why} {away}.")
-
-
-def _roots(verifiers: Any, keyring: Keyring) -> Iterator[RootSecret]:
-    for verifier in verifiers:
-        root = open_verifier(keyring, verifier)
-        if root is not None:
-            yield root
 
 
 def _make_folder(folder: Path) -> None:
