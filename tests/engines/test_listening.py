@@ -69,10 +69,12 @@ def mine(settings: Settings, relay: Relay) -> Iterator[Repository]:
 class Heard:
     """A watch in its thread, and what it says."""
 
-    def __init__(self, mine: Repository, look_anyhow: float = 600) -> None:
+    def __init__(
+        self, mine: Repository, look_anyhow: float = 600, kind: type[PostgresWatch] = PostgresWatch
+    ) -> None:
         database = mine._context.database
         assert isinstance(database, PostgresDatabase)
-        self.watch = PostgresWatch(database, pauses=AT_ONCE, look_anyhow=look_anyhow, rest=0.001)
+        self.watch = kind(database, pauses=AT_ONCE, look_anyhow=look_anyhow, rest=0.001)
         mine._watches.append(self.watch)
         self._said: SimpleQueue[Changes | bool] = SimpleQueue()
 
@@ -95,16 +97,36 @@ def heard(mine: Repository) -> Heard:
     return heard
 
 
-def sessions(theirs: Repository) -> list[tuple[str, str]]:
-    """Return state and last statement of every session that listens."""
-    return [
-        (row[0], row[1])
-        for row in by_hand(
-            theirs,
-            "SELECT state, query FROM pg_stat_activity WHERE datname = current_database()"
-            " AND query LIKE 'SELECT sequence, chain_hash FROM audit_event WHERE%'",
-        )
-    ]
+class Counted(PostgresWatch):
+    """Counts what it asks, and knows when there is nothing more to read."""
+
+    asked = 0
+    resting_after = -1
+
+    def _ask(self, statement: str, values: tuple[object, ...]) -> Any:
+        self.asked += 1
+        return super()._ask(statement, values)
+
+    def _wait(self) -> None:
+        if not self._heard:
+            self.resting_after = self.asked
+        super()._wait()
+
+    def until_rest(self) -> None:
+        """Wait until it waits: what was asked is read."""
+        pause = threading.Event()
+        for _ in range(10_000):
+            if self.resting_after == self.asked:
+                return
+            pause.wait(0.003)
+        raise AssertionError("It asks on and on.")
+
+    def state(self, theirs: Repository) -> str:
+        """Return what the server says of its session."""
+        assert self._connection is not None
+        pid = self._connection.info.backend_pid
+        [[state]] = by_hand(theirs, "SELECT state FROM pg_stat_activity WHERE pid = ?", pid)
+        return str(state)
 
 
 def test_what_others_change_is_told(theirs: Repository, heard: Heard) -> None:
@@ -133,26 +155,22 @@ def test_many_changes_in_a_row_miss_nothing(theirs: Repository, heard: Heard) ->
 
 
 def test_it_asks_nothing_and_holds_nothing_open_while_it_waits(
-    theirs: Repository, mine: Repository, monkeypatch: pytest.MonkeyPatch
+    theirs: Repository, mine: Repository
 ) -> None:
-    asked: list[str] = []
-    ask = PostgresWatch._ask
-
-    def counted(self: PostgresWatch, statement: str, values: tuple[object, ...]) -> Any:
-        asked.append(statement)
-        return ask(self, statement, values)
-
-    monkeypatch.setattr(PostgresWatch, "_ask", counted)
-    heard = Heard(mine)
+    heard = Heard(mine, kind=Counted)
+    watch = heard.watch
+    assert isinstance(watch, Counted)
     heard.begin()
-    acme = theirs.organizations.add(BOB, "Acme")
-    assert heard.next()
-    before = len(asked)
-    assert [state for state, _ in sessions(theirs)] == ["idle"]
-    theirs.configs.add(BOB, acme, plain("A"))
-    assert heard.next() == Changes(frozenset({acme.id}))
-    # One look: whether the history is the same, what came since, and what is the last now.
-    assert len(asked) - before == 3
+    watch.until_rest()
+    for name in ("Acme", "Globex"):
+        before = watch.asked
+        assert watch.state(theirs) == "idle"
+        assert watch.asked == before
+        scope = theirs.organizations.add(BOB, name)
+        assert heard.next() == Changes(frozenset({scope.id}), organizations=True)
+        watch.until_rest()
+        # One look: whether the history is the same, what came since, and what is the last now.
+        assert watch.asked - before == 3
 
 
 def test_a_lost_connection_is_made_anew_without_a_word(
