@@ -7,6 +7,7 @@ screen or to standard output, whatever draws it afterwards.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from unicodedata import category
@@ -61,6 +62,16 @@ def visible_lines(text: str) -> str:
 def shorten(text: str, length: int) -> str:
     """Cut ``text`` to ``length`` characters, the last of them an ellipsis where it was cut."""
     return text if len(text) <= length else text[: max(length - 1, 0)] + ELLIPSIS
+
+
+def some_of(names: Sequence[str], total: int | None = None, most: int = 5) -> str:
+    """Name the first few, and count the others: ``a, b and 3 more``.
+
+    With ``total``, which is how many there are, ``names`` are those few.
+    """
+    shown = names[:most] if total is None else names
+    more = (len(names) if total is None else total) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def age(then: datetime, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,11 +19,11 @@ from bifrost_tui.cli.entering import (
 from bifrost_tui.cli.options import for_target, key_argument
 from bifrost_tui.cli.output import say
 from bifrost_tui.cli.session import Session, Target
-from bifrost_tui.display import counted
+from bifrost_tui.display import counted, some_of
 from bifrost_tui.errors import ConfigNotFoundError, InvalidInputError, ReferencedError
 from bifrost_tui.store.requests import ConfigDraft
 from bifrost_tui.store.values import ConfigType, checked_key, editable
-from bifrost_tui.store.views import ConfigView, References, Scope, Standing
+from bifrost_tui.store.views import ConfigView, References, Scope, SecretUse, Standing
 
 if TYPE_CHECKING:
     from bifrost_tui.store.entered import EnteredSecret
@@ -237,9 +238,7 @@ def tell_value(
     if report.same_as_before:
         say("Mind that it is the same value as before.")
     if report.used_at:
-        places = ", ".join(f"{use.key} in {use.scope}" for use in report.used_at)
-        more = f" and {report.used_more} more" if report.used_more else ""
-        say(f"Mind that the same value is in use as {places}{more}.")
+        say(f"Mind that the same value is in use as {_places(report.used_at, report.used_more)}.")
 
 
 def own_config(session: Session, scope: Scope, key: str) -> ConfigView:
@@ -325,8 +324,11 @@ def _consequence(session: Session, scope: Scope, view: ConfigView) -> str:
 
 def named_uses(found: References) -> str:
     """Name what refers to a secret: the first few, and the number of the others."""
-    names = ", ".join(f"{use.key} in {use.scope}" for use in found.first)
-    return f"{names} and {found.more:,} more" if found.more else names
+    return _places(found.first, found.more)
+
+
+def _places(uses: Sequence[SecretUse], more: int) -> str:
+    return some_of([f"{use.key} in {use.scope}" for use in uses], len(uses) + more)
 
 
 def _agreed(told: str, view: ConfigView) -> bool:

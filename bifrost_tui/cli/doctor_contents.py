@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bifrost_tui.cli.doctor_database import kept
 from bifrost_tui.cli.exporting import progress
 from bifrost_tui.cli.findings import Finding, Level
-from bifrost_tui.display import counted, visible
+from bifrost_tui.display import counted, some_of, visible
 
 if TYPE_CHECKING:
     from bifrost_tui.store.repository import Repository
@@ -75,12 +75,11 @@ def _of_all(repository: Repository, access: Access) -> Iterator[Finding]:
 
     yield from kept(repository, access)
     if wrong := damaged_values(repository, access):
-        more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
         yield Finding(
             "error",
             "values",
             f"{counted(len(wrong), 'value')} {'is' if len(wrong) == 1 else 'are'} not of"
-            f" {'its' if len(wrong) == 1 else 'their'} type: {', '.join(wrong[:_NAMED])}{more}."
+            f" {'its' if len(wrong) == 1 else 'their'} type: {some_of(wrong)}."
             " Something else than Bifrost TUI wrote into the database.",
             "Edit them: bifrost-tui configs set, or restore a backup.",
         )
@@ -140,12 +139,11 @@ def _dangling(repository: Repository, access: Access) -> Iterator[Finding]:
             rows = repository.configs.page(access, asked, offset=0, limit=room).rows
             named += [f"{view.scope.name} / {row.key} ({row.dangling})" for row in rows]
     if total:
-        more = f" and {total - len(named)} more" if total > len(named) else ""
         noun = "reference gives" if total == 1 else "references give"
         yield Finding(
             "error",
             "dangling",
-            f"{total:,} {noun} nothing: {', '.join(named)}{more}.",
+            f"{total:,} {noun} nothing: {some_of(named, total)}.",
             "Add or fill the secrets, or choose others: bifrost-tui configs list --filter"
             " is:dangling names them.",
         )
@@ -165,8 +163,7 @@ def _wanting(level: Level, check: str, numbers: Mapping[str, int], do: str) -> I
     if not wanting:
         return
     total = -sum(number for number, _ in wanting)
-    places = ", ".join(f"{name} ({-number})" for number, name in wanting[:_NAMED])
-    more = f" and {len(wanting) - _NAMED} more" if len(wanting) > _NAMED else ""
+    places = some_of([f"{name} ({-number})" for number, name in wanting])
     one, several = _WORDS[check]
-    what = f"{counted(total, 'secret')} {one if total == 1 else several}: {places}{more}."
+    what = f"{counted(total, 'secret')} {one if total == 1 else several}: {places}."
     yield Finding(level, check, what, do)

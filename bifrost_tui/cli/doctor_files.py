@@ -13,15 +13,14 @@ from pathlib import Path
 from time import time
 
 from bifrost_tui.cli.findings import Finding
-from bifrost_tui.display import counted
+from bifrost_tui.display import counted, some_of
 from bifrost_tui.errors import BifrostError
 from bifrost_tui.settings import DATABASE_VARIABLE, FROM_SYSTEMD, Settings
+from bifrost_tui.store.part_files import abandoned_parts, beside, remove_abandoned
 
 _LEAST_FREE = 100 * 1024 * 1024
 _DAY = 86_400
 _OLD = 30 * _DAY
-_NAMED = 5
-_ENDS = ("", "-wal", "-shm", "-journal")
 # What migrations and restores leave behind the name of the database, with the moment.
 _COPY = re.compile(r"\.(schema-[0-9]{4}|before-restore)\.[0-9]{8}-[0-9]{6}(\.[0-9]+)?\.bak")
 # What is left where the program was killed while it wrote a file beside these.
@@ -139,7 +138,7 @@ def _writable(path: Path) -> Iterator[Finding]:
     except OSError:
         return
     closed = [part for part in (file, file.parent) if not os.access(part, os.W_OK)]
-    logs = [file.with_name(file.name + end) for end in ("-wal", "-shm")]
+    logs = beside(file, ("-wal", "-shm"))
     if fixed:
         yield Finding(
             "error",
@@ -183,13 +182,12 @@ def _copies(path: Path) -> Iterator[Finding]:
         if _COPY.fullmatch(file.name[len(path.name) :]) and _age(file) > _OLD
     ]
     if old:
-        names = ", ".join(file.name for file in old[:_NAMED])
-        more = f" and {len(old) - _NAMED} more" if len(old) > _NAMED else ""
+        names = some_of([file.name for file in old])
         yield Finding(
             "note",
             "copies",
             f"{counted(len(old), 'copy', 'copies')} of the database from before a change of all of"
-            f" it {'is' if len(old) == 1 else 'are'} over 30 days old: {names}{more}. What was"
+            f" it {'is' if len(old) == 1 else 'are'} over 30 days old: {names}. What was"
             " deleted or rotated since is still in there, encrypted.",
             f"Remove what you no longer want from {path.parent}.",
         )
@@ -197,8 +195,6 @@ def _copies(path: Path) -> Iterator[Finding]:
 
 def left_over(settings: Settings) -> Iterator[Finding]:
     """Look for files that were never finished, where the program was killed while it wrote."""
-    from bifrost_tui.store.part_files import abandoned_parts
-
     path = settings.database_path
     places = {settings.folder, *([] if path is None else [path.parent])}
     for file in sorted(part for folder in places for part in abandoned_parts(folder)):
@@ -226,8 +222,6 @@ def _unfinished(file: Path, mend: Callable[[], str]) -> Finding:
 
 
 def _remove_parts(folder: Path) -> str:
-    from bifrost_tui.store.part_files import remove_abandoned
-
     remove_abandoned(folder)
     return "Done: it was removed."
 
@@ -298,8 +292,7 @@ def _check_own(status: os.stat_result) -> None:
 def _of_database(path: Path) -> list[Path]:
     """Return the database's files, the database first, and everything that is called like it."""
     real = _resolved(path)
-    found = {real.with_name(real.name + end) for end in _ENDS}
-    found |= {path.with_name(path.name + end) for end in _ENDS[1:]}
+    found = {real, *beside(real), *beside(path)}
     found |= {file for file in _listed(path.parent) if file.name.startswith(path.name)} - {path}
     there = sorted(file for file in found if _status(file, follow=False) and file != real)
     return [real, *there] if _status(real) else there
@@ -309,9 +302,8 @@ def _is_ours(file: Path, path: Path) -> bool:
     """Tell whether a file has a name that this program or SQLite gives, and no other may have."""
     if file.name.startswith(path.name) and _COPY.fullmatch(file.name[len(path.name) :]):
         return True
-    return any(
-        file.name == name + end for name in (path.name, _resolved(path).name) for end in _ENDS
-    )
+    own = (path, _resolved(path))
+    return any(file.name == name.name for each in own for name in (each, *beside(each)))
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ import click
 from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import say, to_terminal
 from bifrost_tui.cli.session import opened
-from bifrost_tui.display import counted, visible_lines
+from bifrost_tui.display import counted, some_of, visible_lines
 from bifrost_tui.errors import TransferError
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _are_secrets(suspicion: Suspicion, given: Given) -> bool:
 
 
 def _named(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
-    return f"{', '.join(keys[:_NAMED])}{more}"
+    return some_of(keys, most=_NAMED)
 
 
 def export_dotenv(wanted: Wanted) -> None:

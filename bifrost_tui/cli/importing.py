@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from bifrost_tui.cli.output import emit, emit_table, emit_text, json_text, say
-from bifrost_tui.display import counted, visible
+from bifrost_tui.display import counted, some_of, visible
 from bifrost_tui.store.incoming import Verdict
 
 if TYPE_CHECKING:
@@ -102,9 +102,8 @@ def tell_sums(plan: ImportPlan, *, replace_secrets: bool) -> None:
     """Say how many configs there are of each kind."""
     if plan.new_organizations:
         count = len(plan.new_organizations)
-        shown = ", ".join(plan.new_organizations[:_SHOWN])
-        more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
-        say(f"{counted(count, 'new organization')}: {shown}{more}.")
+        shown = some_of(plan.new_organizations, most=_SHOWN)
+        say(f"{counted(count, 'new organization')}: {shown}.")
     parts = [
         f"{count:,} {(one if count == 1 else many)}"
         for verdict, (one, many) in _SUMS.items()

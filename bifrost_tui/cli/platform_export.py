@@ -11,7 +11,7 @@ from bifrost_tui.cli.exporting import host_file, progress, written
 from bifrost_tui.cli.output import say
 from bifrost_tui.cli.platform_import import key_path
 from bifrost_tui.cli.session import opened
-from bifrost_tui.display import counted
+from bifrost_tui.display import counted, some_of
 
 if TYPE_CHECKING:
     from bifrost_tui.cli.export_wanted import Wanted
@@ -77,9 +77,7 @@ def _tell(made: WrittenPlatform) -> None:
             " a platform has no references."
         )
     if made.dangling:
-        names = ", ".join(made.dangling[:_NAMED])
-        more = len(made.dangling) - _NAMED
-        say(f"Without a value among them: {names}{f' and {more:,} more' if more > 0 else ''}.")
+        say(f"Without a value among them: {some_of(made.dangling, most=_NAMED)}.")
     if made.empty:
         say(f"{counted(made.empty, 'secret')} without a value: to be filled in there.")
     if made.periods:

@@ -18,7 +18,7 @@ from bifrost_tui.cli.options import file_argument, json_option
 from bifrost_tui.cli.output import complain, emit_facts, emit_json, say
 from bifrost_tui.cli.session import this_access
 from bifrost_tui.clock import iso, utc_now
-from bifrost_tui.display import age, counted, visible
+from bifrost_tui.display import age, counted, some_of, visible
 from bifrost_tui.settings import load_settings
 
 if TYPE_CHECKING:
@@ -165,8 +165,7 @@ def _named(losses: Losses, now: datetime) -> str:
     for lost in losses.named:
         by = f" ({lost.by}{_when(lost.at, now)})" if lost.by else ""
         told.append(f"{lost.name}{by}")
-    more = losses.count - len(told)
-    return ", ".join(told) + (f" and {more:,} more" if more else "")
+    return some_of(told, losses.count)
 
 
 def _when(at: datetime | None, now: datetime) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 @contextmanager
@@ -18,15 +18,12 @@ def ended_tidily() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    # What is ignored stays ignored: nohup asks for that.
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, end) for number in heeded}
+    before = _heeded(signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    _set(dict.fromkeys(before, end))
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _set(before)
 
 
 @dataclass
@@ -46,20 +43,26 @@ class Stopping:
 def stopped_between() -> Iterator[Stopping]:
     """Let a signal to end wait until what is at hand is done; a second one ends at once."""
     stopping = Stopping()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.getsignal(number) for number in heeded}
+    before = _heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.number = number
         stopping.event.set()
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        _set(before)
 
-    for each in heeded:
-        signal.signal(each, stop)
+    _set(dict.fromkeys(before, stop))
     try:
         yield stopping
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        _set(before)
+
+
+def _heeded(*numbers: int) -> dict[int, Any]:
+    """Return what is done at signals now. What is ignored stays ignored: nohup asks for that."""
+    found = {number: signal.getsignal(number) for number in numbers}
+    return {number: handler for number, handler in found.items() if handler != signal.SIG_IGN}
+
+
+def _set(handlers: Mapping[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -23,7 +23,13 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from bifrost_tui.crypto.cipher import HINT_FIELD, Keyring
-from bifrost_tui.crypto.derivation import length_prefixed, row_context
+from bifrost_tui.crypto.derivation import (
+    HMAC_INNER,
+    HMAC_OUTER,
+    hmac_states,
+    length_prefixed,
+    row_context,
+)
 from bifrost_tui.errors import MasterKeyError
 
 Job = tuple[str, str, int, str, str, str | None]
@@ -39,9 +45,11 @@ _MAC = 32
 _BLOCK = 16
 _SHORTEST = _HEAD + _BLOCK + _BLOCK + _MAC
 _PADS = [bytes([length]) * length for length in range(_BLOCK + 1)]
-_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
-_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-_INNER_REST, _OUTER_REST = (bytes([pad]) * (sha256().block_size - _BLOCK) for pad in (0x36, 0x5C))
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+# The other alphabet's two letters are none of a token.
+_FROM_URL = bytes.maketrans(b"-_+/", b"+/\0\0")
+_REST = bytes(sha256().block_size - _BLOCK)
+_INNER_REST, _OUTER_REST = _REST.translate(HMAC_INNER), _REST.translate(HMAC_OUTER)
 
 
 class Rekeyer:
@@ -80,7 +88,7 @@ class Rekeyer:
 
         """
         noise = urandom(2 * _BLOCK * len(jobs))
-        scoped, versioned = cache(row_context), cache(_prefixed)
+        scoped, versioned = cache(row_context), cache(_counted)
         newest, at, checked = self._newest, 0, False
         # One for all of them: making one takes as long as encrypting with it.
         cipher = Cipher(AES128(bytes(_BLOCK)), CBC(bytes(_BLOCK)))
@@ -90,7 +98,7 @@ class Rekeyer:
             if (old := self._old.get(key_id)) is not None:
                 data = row.encode()
                 place = scoped(scope) + len(data).to_bytes(4, "big") + data
-                counted = versioned(str(version))
+                counted = versioned(version)
                 context = place + self._field + counted
                 new = _moved(cipher, token, old(context), newest(context), noise[at : at + _BLOCK])
                 at += _BLOCK
@@ -101,27 +109,21 @@ class Rekeyer:
                 if new is not None and hint:
                     context = place + self._hint + counted
                     # A hint that does not open shows nothing; then it says so.
-                    iv = noise[at : at + _BLOCK]
-                    shown = _moved(cipher, hint, old(context), newest(context), iv) or ""
+                    fresh = noise[at : at + _BLOCK]
+                    shown = _moved(cipher, hint, old(context), newest(context), fresh) or ""
                     at += _BLOCK
                 moved = None if new is None else (new, shown)
             done.append(moved)
         return done
 
 
-def _prefixed(text: str) -> bytes:
-    return length_prefixed((text,))
+def _counted(version: int) -> bytes:
+    return length_prefixed((str(version),))
 
 
 def _expander(extracted: bytes) -> Callable[[bytes], bytes]:
     """Return what derives a key of 32 bytes for a context: the second half of HKDF (RFC 5869)."""
-    # The two states that an HMAC key leads to are made once (RFC 2104).
-    half = extracted.translate(_INNER), extracted.translate(_OUTER)
-    size = sha256().block_size
-    inner, outer = (
-        sha256(key + bytes([pad]) * (size - len(key)))
-        for key, pad in zip(half, (0x36, 0x5C), strict=True)
-    )
+    inner, outer = hmac_states(extracted)
 
     def expand(context: bytes) -> bytes:
         one, two = inner.copy(), outer.copy()
@@ -132,28 +134,31 @@ def _expander(extracted: bytes) -> Callable[[bytes], bytes]:
     return expand
 
 
-def _moved(cipher: Any, token: str, old: bytes, new: bytes, iv: bytes) -> str | None:
+def _moved(cipher: Any, token: str, old: bytes, new: bytes, noise: bytes) -> str | None:
     """Return a token under another Fernet key; ``None`` where it does not open."""
     try:
-        data = a2b_base64(token.encode("ascii").translate(_FROM_URL))
+        text = token.encode("ascii").translate(_FROM_URL)
+        data = a2b_base64(text)
     except (AttributeError, ValueError):
         return None
     size = len(data)
     if size < _SHORTEST or data[0] != _VERSION or (size - _SHORTEST) % _BLOCK:
         return None
     # Decoding forgives other spellings, which are none of ours.
-    if _base64(data) != token:
+    if b2a_base64(data, newline=False) != text:
         return None
     if not compare_digest(_mac(old, data[:-_MAC]), data[-_MAC:]):
         return None
-    cipher.algorithm.key, cipher.mode = old[_BLOCK:], CBC(data[_HEAD : _HEAD + _BLOCK])
-    padded: bytes = cipher.decryptor().update(data[_HEAD + _BLOCK : -_MAC])
+    # The cipher's own IV is always zero. The token's, decrypted as the first block, is thrown away;
+    # noise, encrypted as the first block, is the new token's.
+    cipher.algorithm.key = old[_BLOCK:]
+    padded: bytes = cipher.decryptor().update(data[_HEAD:-_MAC])[_BLOCK:]
     length = padded[-1]
     if not 1 <= length <= _BLOCK or not padded.endswith(_PADS[length]):
         return None
-    cipher.algorithm.key, cipher.mode = new[_BLOCK:], CBC(iv)
-    made: bytes = data[:_HEAD] + iv + cipher.encryptor().update(padded)
-    return _base64(made + _mac(new, made))
+    cipher.algorithm.key = new[_BLOCK:]
+    made: bytes = data[:_HEAD] + cipher.encryptor().update(noise + padded)
+    return b2a_base64(made + _mac(new, made), newline=False).translate(_TO_URL).decode("ascii")
 
 
 def _check(old: bytes, token: str, new: bytes, made: str) -> None:
@@ -169,12 +174,8 @@ def _check(old: bytes, token: str, new: bytes, made: str) -> None:
     )
 
 
-def _base64(data: bytes) -> str:
-    return b2a_base64(data, newline=False).translate(_TO_URL).decode("ascii")
-
-
 def _mac(key: bytes, data: bytes) -> bytes:
     """Return HMAC-SHA256 under the first half of a Fernet key, in half the library's time."""
     half = key[:_BLOCK]
-    inner = sha256(half.translate(_INNER) + _INNER_REST + data)
-    return sha256(half.translate(_OUTER) + _OUTER_REST + inner.digest()).digest()
+    inner = sha256(half.translate(HMAC_INNER) + _INNER_REST + data)
+    return sha256(half.translate(HMAC_OUTER) + _OUTER_REST + inner.digest()).digest()

@@ -38,23 +38,7 @@ class Worker:
     """Another process that re-encrypts; one batch at a time is on its way."""
 
     def __init__(self, rekeyer: Rekeyer) -> None:
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  ourselves
-                [sys.executable or "", "-I", "-c", _BEGIN],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                # Nothing of ours: keys may stand there.
-                env={name: os.environ[name] for name in _KEPT if name in os.environ},
-                # Ctrl+C is for us, who tell it to end.
-                start_new_session=True,
-            )
-        except (OSError, ValueError):
-            lost = True
-        else:
-            lost = False
-        if lost:
-            raise WorkerLostError
+        self._process = _started()
         try:
             self._send(rekeyer.parts(), json.dumps(sys.path).encode() + b"\n")
         except BaseException:
@@ -80,14 +64,11 @@ class Worker:
             WorkerLostError: it has ended.
 
         """
-        try:
-            found = _read(_pipe(self._process.stdout))
-        except (OSError, ValueError):
-            found = None
-        if found is None:
-            raise WorkerLostError
-        done: list[Done] = found
-        return done
+        with suppress(OSError, ValueError):
+            done: list[Done] | None = _read(_pipe(self._process.stdout))
+            if done is not None:
+                return done
+        raise WorkerLostError
 
     def close(self) -> None:
         """End the worker and wait until it has ended."""
@@ -102,15 +83,26 @@ class Worker:
             process.wait()
 
     def _send(self, message: Any, before: bytes = b"") -> None:
-        try:
+        with suppress(OSError, ValueError):
             _pipe(self._process.stdin).write(before)
             _write(_pipe(self._process.stdin), message)
-        except (OSError, ValueError):
-            lost = True
-        else:
-            lost = False
-        if lost:
-            raise WorkerLostError
+            return
+        raise WorkerLostError
+
+
+def _started() -> subprocess.Popen[bytes]:
+    with suppress(OSError, ValueError):
+        return subprocess.Popen(  # noqa: S603  ourselves
+            [sys.executable or "", "-I", "-c", _BEGIN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Nothing of ours: keys may stand there.
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+            # Ctrl+C is for us, who tell it to end.
+            start_new_session=True,
+        )
+    raise WorkerLostError
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -20,7 +20,7 @@ from bifrost_tui.store.backup_file import BackupFacts, UnfitBackupError, opened_
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.copying import copy_into_file, count_rows
 from bifrost_tui.store.engine import Database
-from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
+from bifrost_tui.store.part_files import beside, part_file, remove_abandoned, sync_file
 from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.whole_file import FileThereError, check_target, put_in_place
 
@@ -117,8 +117,7 @@ class Backups:
 
 def is_of(database: Path, target: Path) -> bool:
     """Tell whether a file is a database's, or one that SQLite keeps beside it."""
-    for end in ("", "-wal", "-shm", "-journal"):
-        other = database.with_name(database.name + end)
+    for other in (database, *beside(database)):
         with suppress(OSError):
             if target == other or target.samefile(other):
                 return True

@@ -36,7 +36,7 @@ from bifrost_tui.store.engine import Database, connect
 from bifrost_tui.store.identity import key_verifiers, open_roots, read_revision
 from bifrost_tui.store.key_uses import secrets_under
 from bifrost_tui.store.organizations import recount
-from bifrost_tui.store.part_files import part_file
+from bifrost_tui.store.part_files import LOGS, beside, part_file
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, audit_event, config, metadata
 from bifrost_tui.store.sqlite import SqliteDatabase
 from bifrost_tui.store.views import Head
@@ -186,12 +186,11 @@ def _checked_file(path: Path) -> tuple[int, ...]:
     why = why or _of_bytes(head, size)
     if why:
         raise UnfitBackupError(path, why)
-    for end in ("-wal", "-journal"):
-        beside = path.with_name(path.name + end)
-        if beside.exists() and beside.stat().st_size:
+    for other in beside(path, LOGS):
+        if other.exists() and other.stat().st_size:
             raise UnfitBackupError(
                 path,
-                f"there is a {visible(beside.name)}, so it is a database in use."
+                f"there is a {visible(other.name)}, so it is a database in use."
                 " `bifrost-tui backup` makes a backup of one.",
             )
     return looked_at

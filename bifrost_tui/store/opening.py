@@ -30,6 +30,7 @@ from bifrost_tui.store.identity import (
     schema_revision,
 )
 from bifrost_tui.store.organizations import start_summary
+from bifrost_tui.store.part_files import beside
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import (
@@ -196,7 +197,7 @@ def create_repository(
             keyring = load_keyring(settings)
         if path is not None:
             create_file(path)
-            made += [path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal")]
+            made += [path, *beside(path)]
         database = connect(settings.database_url)
         try:
             return _create(database, keyring, access, clock, ids)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -18,8 +18,10 @@ from bifrost_tui.display import visible
 from bifrost_tui.whole_file import ExportError
 
 _PATTERN = ".bifrost-*.part"
-_BESIDE = ("-journal", "-wal", "-shm", "")
-"""What SQLite has beside a file; the file itself goes last, for it is found by its name."""
+LOGS = ("-wal", "-journal")
+"""How the files are called behind a database's name that SQLite takes for a part of it."""
+SIDES = (*LOGS, "-shm")
+"""How all files are called that SQLite keeps beside a database, behind its name."""
 
 
 @contextmanager
@@ -75,9 +77,15 @@ def _hold(handle: int) -> None:
 
 
 def _remove(path: Path) -> None:
-    for end in _BESIDE:
+    # The database last: what is left of it is found by its name.
+    for each in (*beside(path), path):
         with suppress(OSError):
-            path.with_name(path.name + end).unlink()
+            each.unlink()
+
+
+def beside(path: Path, ends: Iterable[str] = SIDES) -> list[Path]:
+    """Return the files that SQLite may keep beside a database, whether they are there or not."""
+    return [path.with_name(path.name + end) for end in ends]
 
 
 def abandoned_parts(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ compiled once for each engine, and given to the driver itself, within the transa
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -84,6 +84,21 @@ class Quick:
         finally:
             cursor.close()
 
+    def run_rows(
+        self, connection: Connection, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> int:
+        """Run a change for each row of parameters, which stand in the order of the names.
+
+        It is for SQLite, and for values that need no conversion.
+        """
+        made = self._compiled(connection)
+        cursor: Any = connection.connection.cursor()
+        try:
+            cursor.executemany(made.text, made.arranged(names, rows))
+            return int(cursor.rowcount)
+        finally:
+            cursor.close()
+
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         made = self._compiled(connection)
         cursor = connection.connection.cursor()
@@ -140,6 +155,13 @@ class _Compiled:
         if self._by_name or self._fixed:
             return [self.parameters(row) for row in rows]
         return self.ordered(rows)
+
+    def arranged(
+        self, names: Sequence[str], rows: Iterable[tuple[Any, ...]]
+    ) -> Iterable[tuple[Any, ...]]:
+        """Return parameters that stand in one order in the order of the statement."""
+        wanted = self._names or []
+        return rows if wanted == [*names] else map(itemgetter(*map(names.index, wanted)), rows)
 
     def ordered(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return the parameters of each row in the order of the names.

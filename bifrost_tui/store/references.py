@@ -30,14 +30,12 @@ from sqlalchemy import (
     update,
 )
 
-from bifrost_tui.display import visible
+from bifrost_tui.display import some_of, visible
 from bifrost_tui.errors import InvalidInputError
 from bifrost_tui.store.dialects import unindexed
 from bifrost_tui.store.schema import GLOBAL, config, organization
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, References, Scope, SecretUse
-
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +284,7 @@ def all_referring(connection: Connection, scope: Scope, key: str) -> list[Refere
 
 def named(found: Sequence[Reference]) -> str:
     """Name the first few references, and count the others."""
-    names = [f"{each.scope.name} / {each.key}" for each in found[:_NAMED]]
-    more = len(found) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    return some_of([f"{each.scope.name} / {each.key}" for each in found])
 
 
 def point(

@@ -34,7 +34,7 @@ __all__ = ["BATCH", "KeyUse", "MasterKeys", "RekeyFailure", "RekeyReport"]
 
 ACTION = "key.rotate"
 
-BATCH = 1000
+BATCH = 4000
 """As many secrets are put back in one transaction."""
 
 _PASSES = 20

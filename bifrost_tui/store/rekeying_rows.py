@@ -55,6 +55,10 @@ _IN_PLACE = update(config).where(
     config.c.key_id == bindparam("its_key"),
 )
 _NEW: dict[str, Any] = {"secret": bindparam("new_secret"), "key_id": bindparam("new_key")}
+_PUT_NAMES = (
+    *("new_secret", "new_key", "its_place", "its_id"),
+    *("its_version", "its_secret_version", "its_key"),
+)
 _PUT = Quick(_IN_PLACE.values(**_NEW))
 _PUT_HINT = Quick(_IN_PLACE.values(hint=bindparam("new_hint"), **_NEW))
 
@@ -185,26 +189,20 @@ def put(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> 
     """Put new tokens into the rows that are still as they were; return how many these are."""
     if connection.dialect.name == "postgresql":
         return _put_at_once(connection, key_id, batch, done)
-    plain: list[dict[str, Any]] = []
-    hinted: list[dict[str, Any]] = []
+    plain: list[Row] = []
+    hinted: list[Row] = []
     for row, new in zip(batch, done, strict=True):
         if new is None:
             continue
-        values = {
-            "its_place": row[8],
-            "its_id": row[1],
-            "its_version": row[6],
-            "its_secret_version": row[2],
-            "its_key": row[3],
-            "new_secret": new[0],
-            "new_key": key_id,
-        }
+        values = (new[0], key_id, row[8], row[1], row[6], row[2], row[3])
         if row[5]:
-            hinted.append({**values, "new_hint": new[1]})
+            hinted.append((*values, new[1]))
         else:
             plain.append(values)
-    parts = (_PUT, plain), (_PUT_HINT, hinted)
-    return sum(change.run_many(connection, some) for change, some in parts if some)
+    number = _PUT.run_rows(connection, _PUT_NAMES, plain) if plain else 0
+    if hinted:
+        number += _PUT_HINT.run_rows(connection, (*_PUT_NAMES, "new_hint"), hinted)
+    return number
 
 
 def _put_at_once(connection: Connection, key_id: str, batch: Batch, done: list[Done]) -> int:
@@ -223,6 +221,8 @@ def _put_at_once(connection: Connection, key_id: str, batch: Batch, done: list[D
 
 def unopened(batch: Batch, done: list[Done]) -> dict[str, Unopened]:
     """Return of a batch, by id, what did not open."""
+    if None not in done:
+        return {}
     return {
         row[1]: Unopened(row[0], row[7], row[3])
         for row, new in zip(batch, done, strict=True)

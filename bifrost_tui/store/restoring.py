@@ -43,16 +43,19 @@ from bifrost_tui.store.engine import Database, connect
 from bifrost_tui.store.identity import key_verifiers, open_roots, read_revision
 from bifrost_tui.store.migrate import run_migrations
 from bifrost_tui.store.opening import add_verifier, load_keyring, open_repository
-from bifrost_tui.store.part_files import part_file, remove_abandoned, sync_file
+from bifrost_tui.store.part_files import (
+    LOGS,
+    beside,
+    part_file,
+    remove_abandoned,
+    sync_file,
+)
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.schema import member
 from bifrost_tui.store.sqlite import prepare_storage
 from bifrost_tui.store.views import Head
 from bifrost_tui.whole_file import put_in_place
-
-_LEFT = ("-wal", "-journal")
-"""What SQLite would take for a part of a new file of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,8 +361,7 @@ def _make_folder(folder: Path) -> None:
 
 def _check_left(path: Path) -> None:
     """Refuse to make a file beside what was left of another one of that name."""
-    for end in _LEFT:
-        other = path.with_name(path.name + end)
+    for other in beside(path, LOGS):
         if os.path.lexists(other):
             raise DatabaseError(
                 f"There is no {visible(path.name)}, and what belonged to one: {other}. Move that"

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from bifrost_tui.display import visible
-
-_NAMED = 5
+from bifrost_tui.display import some_of, visible
 
 ELSE = "Something else than Bifrost TUI did that: find out what."
 
@@ -36,5 +34,4 @@ class Trouble:
 
 def some(names: Sequence[str]) -> str:
     """Name the first few, and count the others."""
-    shown = ", ".join(visible(name) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    return some_of([visible(name) for name in names])

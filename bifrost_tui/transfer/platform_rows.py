@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bifrost_tui.display import counted, shorten, visible
+from bifrost_tui.display import counted, shorten, some_of, visible
 from bifrost_tui.errors import InvalidInputError, TransferError
 from bifrost_tui.store.drafts import checked_draft
 from bifrost_tui.store.entered import EnteredSecret
@@ -42,7 +42,6 @@ _TYPES = {
         ConfigType.SECRET,
     )
 }
-_NAMED = 5
 """How many configs a sentence names."""
 _LONGEST_KEY = 255
 _USUAL_KEY = re.compile(r"[A-Za-z0-9_]{1,255}").fullmatch
@@ -222,9 +221,8 @@ def _tell_closed(closed: Sequence[PlatformRow], tried: int, tell: Tell) -> None:
     why = "it is not the key they were stored under" if all_of_them else "these are damaged"
     if not all_of_them:
         why += ", or were stored under another key"
-    names = ", ".join(row.told for row in closed[:_NAMED])
-    more = f" and {len(closed) - _NAMED:,} more" if len(closed) > _NAMED else ""
-    tell(f"The key does not open {len(closed):,} of {tried:,} secrets: {why}. {names}{more}.")
+    names = some_of([row.told for row in closed])
+    tell(f"The key does not open {len(closed):,} of {tried:,} secrets: {why}. {names}.")
     for row in closed:
         row.refuse("The platform's key does not open this secret.")
 

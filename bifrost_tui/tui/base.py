@@ -72,6 +72,8 @@ class DataScreen(Screen[ScreenResultType]):
     """What the status line says of a database that cannot be reached, if it says that."""
     _said_unknown: Text | None = None
     """What it says of a change of which nobody knows whether it was saved."""
+    _done_words = ""
+    """What is said to be done once the list shows it."""
     _unanswered: tuple[Callable[[], None], ...] = ()
     _asked = 0
     _pending_look: Timer | None = None
@@ -247,6 +249,24 @@ class DataScreen(Screen[ScreenResultType]):
         """Put words into the status line."""
         self.query_one(Status).say(words, kind)
 
+    def say_once_shown(self, words: str) -> None:
+        """Say that something is done, as soon as the list that is being read shows it.
+
+        Not before: a key that is pressed at that word means the line that it speaks of.
+        """
+        self._done_words = words
+
+    def say_done(self) -> None:
+        """Say what is done, now that the list shows it."""
+        words, self._done_words = self._done_words, ""
+        if words:
+            self.say(words, "success")
+
+    def after_done(self, words: str) -> str:
+        """Return words against showing the list, behind what is done and was not said yet."""
+        done, self._done_words = self._done_words, ""
+        return f"{done.rstrip('.')}. {words}" if done else words
+
     def tell_problem(self, error: BifrostError) -> None:
         """Show an error in the status line; a read that was cut short is none."""
         away = isinstance(error, DatabaseUnreachableError)
@@ -254,9 +274,9 @@ class DataScreen(Screen[ScreenResultType]):
             line = self._status_line
             if line is None or line.said is not self._said_unknown:
                 what = error.message.partition(". ")[0].rstrip(".")
-                self.say(f"{what}. {STAYS}", "error")
+                self.say(self.after_done(f"{what}. {STAYS}"), "error")
         elif not isinstance(error, DatabaseInterruptedError):
-            self.say(error.message, "error")
+            self.say(self.after_done(error.message), "error")
 
     def why_not(self, action: str) -> str:
         """Say why a greyed key does nothing here; screens know their own."""

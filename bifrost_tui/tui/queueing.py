@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bifrost_tui.display import visible
@@ -34,12 +35,20 @@ def queue_waiting(
             where = f" {visible(scope.name)}: nothing to do." if scope is not None else ""
             screen.say(f"{_NOTHING[what]}{where}")
             return
-        screen.app.push_screen(QueueScreen(lines), left)
-
-    def left(done: tuple[str, ...] | None) -> None:
-        if done:
-            screen.say(f"{len(done):,} rotated.", "success")
-        if after is not None:
-            after()
+        screen.app.push_screen(QueueScreen(lines), partial(say_rotated, screen, after))
 
     screen.ask(lambda: screen.repository.everywhere.waiting(screen.access, what, scope), found)
+
+
+def say_rotated(
+    screen: DataScreen[Any],
+    reload: Callable[[], object] | None,
+    done: tuple[str, ...] | None,
+) -> None:
+    """Say how many the queue has rotated, once the list that it was opened from shows it."""
+    if done:
+        screen.say_once_shown(f"{len(done):,} rotated.")
+    if reload is not None:
+        reload()
+    else:
+        screen.say_done()

@@ -79,7 +79,7 @@ def open_transfer(
     def imported(finished: Finished | None) -> None:
         if finished is None:
             return
-        screen.say(finished.words, "success")
+        screen.say_once_shown(finished.words)
         after()
         if finished.queue:
             from bifrost_tui.store.views import Waiting

@@ -35,7 +35,7 @@ from tests.benchmarks.support import (
 
 GROUP = "rekey"
 _MANY = 100_000
-_FEWER = 10_000
+_FEWER = 20_000
 _ORGANIZATIONS = 10
 _KEYS = tuple(f"a-master-key-of-the-benchmark-number-{number:04}" for number in range(2))
 

@@ -38,7 +38,6 @@ from bifrost_tui.tui.screens.members import MembersScreen
 from bifrost_tui.tui.screens.name_form import NameForm
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.screens.rotate import RotateScreen
-from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from tests.databases import SCHEME
 from tests.faults import works
@@ -73,6 +72,7 @@ from tests.tui.screens_support import (
     paste,
     press,
     settled,
+    status,
     write,
 )
 from tests.unit.cli_support import Cli, database_file, make_cli
@@ -332,10 +332,6 @@ def world(home: Path) -> Iterator[World]:
         made.repository.warm_up()
         yield made
         assert_whole(made.repository)
-
-
-def status(pilot: Pilot[Any]) -> str:
-    return pilot.app.screen.query_one(Status).said.plain
 
 
 def is_shown(pilot: Pilot[Any], kind: type[Screen[Any]]) -> bool:

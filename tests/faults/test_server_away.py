@@ -37,7 +37,6 @@ from bifrost_tui.tui.screens.config_form import ConfigForm
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
 from bifrost_tui.tui.screens.conflict import ConflictScreen
 from bifrost_tui.tui.screens.rotate import RotateScreen
-from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from tests.databases import SCHEME
 from tests.faults.proxies import Line
@@ -66,6 +65,7 @@ from tests.tui.screens_support import (
     press,
     screen_text,
     settled,
+    status,
     write,
 )
 
@@ -427,10 +427,6 @@ async def running(there: There) -> AsyncIterator[Pilot[Any]]:
         assert OLD not in screen_text(app)
         assert PASSWORD not in screen_text(app)
     assert app._exception is None
-
-
-def status(pilot: Pilot[Any]) -> str:
-    return pilot.app.screen.query_one(Status).said.plain
 
 
 async def fill(pilot: Pilot[Any]) -> None:

@@ -38,6 +38,7 @@ from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope
 from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.input_order import OrderedApp
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
+from bifrost_tui.tui.widgets.lines import Status
 from tests.support import (
     ALICE,
     BOB,
@@ -378,6 +379,18 @@ async def choose(pilot: Pilot[Any], field: str, word: str) -> None:
 
 
 # What is on the screen
+
+
+def app_of(pilot: Pilot[Any]) -> BifrostApp:
+    """Return the app, as what it is."""
+    app = pilot.app
+    assert isinstance(app, BifrostApp)
+    return app
+
+
+def status(pilot: Pilot[Any]) -> str:
+    """Return what the status line of the topmost screen says."""
+    return pilot.app.screen.query_one(Status).said.plain
 
 
 def lines_of(app: BifrostApp) -> list[str]:

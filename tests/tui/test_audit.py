@@ -16,7 +16,6 @@ from bifrost_tui.settings import ThemeName
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.requests import Access
-from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.audit_source import AuditSource
 from bifrost_tui.tui.screens.audit import PAGE, AuditScreen
 from bifrost_tui.tui.screens.audit_event import AuditEventScreen
@@ -28,6 +27,7 @@ from tests.tui.screens_support import (
     HOSTILE,
     World,
     a_world,
+    app_of,
     app_over,
     assert_no_plaintext,
     press,
@@ -94,12 +94,6 @@ async def running(
         yield pilot
         assert_no_plaintext(app)
     assert app._exception is None
-
-
-def app_of(pilot: Pilot[int]) -> BifrostApp:
-    app = pilot.app
-    assert isinstance(app, BifrostApp)
-    return app
 
 
 def log_of(pilot: Pilot[int]) -> AuditScreen:

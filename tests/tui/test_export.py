@@ -33,9 +33,10 @@ from tests.tui.screens_support import (
     plaintexts,
     press,
     settled,
+    status,
     write,
 )
-from tests.tui.transfer_support import ACME, enter_file, running, shown, status, words
+from tests.tui.transfer_support import ACME, enter_file, running, shown, words
 
 DAVE = Access("dave", "10.1.4.9")
 CONFINED = replace(ALICE, confined=True)

@@ -26,15 +26,17 @@ from tests.tui.screens_support import (
     TYPED,
     World,
     a_world,
+    app_of,
     choose,
     go_to_field,
     paste,
     press,
     send_key,
     settled,
+    status,
     write,
 )
-from tests.tui.test_operations import ACME, app_of, focus, refuse, running, shown, status, words
+from tests.tui.test_operations import ACME, focus, refuse, running, shown, words
 from tests.unit.test_handover import gone
 
 KEY = "stripe_api_key"

@@ -39,6 +39,7 @@ from tests.tui.screens_support import (
     choose,
     press,
     settled,
+    status,
     write,
 )
 from tests.tui.transfer_support import (
@@ -49,7 +50,6 @@ from tests.tui.transfer_support import (
     rows,
     running,
     shown,
-    status,
     text,
     words,
 )

@@ -20,7 +20,6 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.views import ConfigLine, KeyLine, Scope
-from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.key_lines import parse_key_filter
 from bifrost_tui.tui.screens.ask_key import AskKey
 from bifrost_tui.tui.screens.configurations import ConfigurationsScreen
@@ -32,6 +31,7 @@ from tests.tui.screens_support import (
     TYPED,
     World,
     a_world,
+    app_of,
     app_over,
     assert_no_plaintext,
     configurations,
@@ -41,6 +41,7 @@ from tests.tui.screens_support import (
     press,
     screen_text,
     settled,
+    status,
     write,
 )
 
@@ -87,16 +88,6 @@ def shown(pilot: Pilot[Any]) -> list[str]:
     table = across(pilot).table
     rows: list[KeyLine | None] = [table.row_at(index) for index in range(table.row_count)]
     return [row.scope.name for row in rows if row is not None]
-
-
-def status(pilot: Pilot[Any]) -> str:
-    return pilot.app.screen.query_one(Status).said.plain
-
-
-def app_of(pilot: Pilot[Any]) -> BifrostApp:
-    app = pilot.app
-    assert isinstance(app, BifrostApp)
-    return app
 
 
 def key_bar(pilot: Pilot[Any]) -> str:

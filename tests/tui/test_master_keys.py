@@ -57,9 +57,10 @@ from tests.tui.screens_support import (
     press,
     send_key,
     settled,
+    status,
     write,
 )
-from tests.tui.transfer_support import ACME, shown, status, text, words
+from tests.tui.transfer_support import ACME, shown, text, words
 
 FILE = KeySource("key file", path=Path("/home/alice/.config/bifrost-tui/secret.key"))
 SMALL, USUAL, BIG = (80, 24), (120, 36), (200, 60)

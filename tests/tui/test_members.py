@@ -24,7 +24,6 @@ from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.screens.queue import QueueScreen
 from bifrost_tui.tui.screens.remove_member import RemoveMember
 from bifrost_tui.tui.widgets.buttons import WordButton
-from bifrost_tui.tui.widgets.lines import Status
 from tests.support import ALICE, events, listed, opened, secret
 from tests.tui.screens_support import (
     SHARED,
@@ -37,6 +36,7 @@ from tests.tui.screens_support import (
     press,
     screen_text,
     settled,
+    status,
     write,
 )
 
@@ -93,10 +93,6 @@ def shown(pilot: Pilot[Any]) -> list[str]:
     table = members(pilot).table
     rows = [table.row_at(index) for index in range(table.row_count)]
     return [f"{row.actor} {row.role} {row.scope.name}" for row in rows if row is not None]
-
-
-def status(pilot: Pilot[Any]) -> str:
-    return pilot.app.screen.query_one(Status).said.plain
 
 
 def text(pilot: Pilot[Any]) -> str:

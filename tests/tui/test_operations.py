@@ -30,7 +30,6 @@ from bifrost_tui.tui.screens.details import DetailsScreen
 from bifrost_tui.tui.screens.organizations import OrganizationsScreen
 from bifrost_tui.tui.screens.rotate import RotateScreen
 from bifrost_tui.tui.widgets.fields import TextField
-from bifrost_tui.tui.widgets.lines import Status
 from bifrost_tui.tui.widgets.secret_field import SecretField
 from tests.support import ALICE, BOB, database_path, listed, opened, plain
 from tests.tui.screens_support import (
@@ -40,6 +39,7 @@ from tests.tui.screens_support import (
     TYPED,
     World,
     a_world,
+    app_of,
     app_over,
     assert_no_plaintext,
     choose,
@@ -52,6 +52,7 @@ from tests.tui.screens_support import (
     screen_text,
     send_key,
     settled,
+    status,
     write,
 )
 
@@ -92,20 +93,9 @@ def shown(pilot: Pilot[Any], kind: type[ScreenT]) -> ScreenT:
     return screen
 
 
-def app_of(pilot: Pilot[Any]) -> BifrostApp:
-    app = pilot.app
-    assert isinstance(app, BifrostApp)
-    return app
-
-
 def words(pilot: Pilot[Any]) -> str:
     """Return all that is on the screen, lines joined as they were wrapped."""
     return screen_text(app_of(pilot))
-
-
-def status(pilot: Pilot[Any]) -> str:
-    """Return what the status line of the topmost screen says."""
-    return pilot.app.screen.query_one(Status).said.plain
 
 
 def focus(pilot: Pilot[Any]) -> str:

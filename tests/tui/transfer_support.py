@@ -15,7 +15,6 @@ from bifrost_tui.origin import Origin
 from bifrost_tui.store.requests import Access
 from bifrost_tui.tui.app import BifrostApp
 from bifrost_tui.tui.widgets.fields import LineInput
-from bifrost_tui.tui.widgets.lines import Status
 from tests.support import ALICE
 from tests.tui.screens_support import (
     World,
@@ -76,11 +75,6 @@ def shown(pilot: Pilot[Any], kind: type[ScreenT]) -> ScreenT:
     screen = pilot.app.screen
     assert isinstance(screen, kind), (screen, text(pilot))
     return screen
-
-
-def status(pilot: Pilot[Any]) -> str:
-    """Return what the status line says."""
-    return pilot.app.screen.query_one(Status).said.plain
 
 
 def text(pilot: Pilot[Any]) -> str:

@@ -149,6 +149,7 @@ class AuditScreen(DataScreen[None]):
         # Exact where the page is not full; else until the count arrives, a moment later.
         self._generation = self.table.reset(len(rows))
         self.table.put_page(self._generation, 0, rows)
+        self.say_done()
         self.refresh_bindings()
         if len(rows) < PAGE:
             self._counted(source, len(rows))

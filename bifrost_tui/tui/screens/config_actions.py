@@ -141,11 +141,11 @@ class ConfigActions(DataScreen[None]):
         if isinstance(view, ConfigView):
             word = outcome[0] if len(outcome) > 1 else "saved"
             tail = f" · fingerprint {view.fingerprint}" if view.fingerprint else ""
-            self.say(f"{view.key} in {view.scope.name} is {word}{tail}", "success")
+            self.say_once_shown(f"{view.key} in {view.scope.name} is {word}{tail}")
             self.reload(view.key)
 
     def _deleted(self, key: str | None) -> None:
         if key:
-            self.say(f"{key} in {self._scope.name} is deleted", "success")
+            self.say_once_shown(f"{key} in {self._scope.name} is deleted")
         if key is not None:
             self.reload()

@@ -16,10 +16,8 @@ from bifrost_tui.store.filters import Order, parse_filter
 from bifrost_tui.store.requests import ConfigList
 from bifrost_tui.store.views import (
     GLOBAL_SCOPE,
-    AuditView,
     ConfigPage,
     ConfigView,
-    References,
     Scope,
     ScopeCounts,
 )
@@ -35,6 +33,7 @@ from bifrost_tui.tui.config_source import ConfigSource, why_not
 from bifrost_tui.tui.live import is_shut_out
 from bifrost_tui.tui.marks import Marks
 from bifrost_tui.tui.screens.config_actions import ConfigActions
+from bifrost_tui.tui.screens.current_facts import CurrentFacts
 from bifrost_tui.tui.screens.marked_list import MarkedList
 from bifrost_tui.tui.transferring import TRANSFER_KEY
 from bifrost_tui.tui.widgets.config_facts import ConfigFacts
@@ -49,7 +48,7 @@ PAGE = 100
 """How many lines are asked for at once."""
 
 
-class ConfigurationsScreen(MarkedList, ConfigActions):
+class ConfigurationsScreen(MarkedList, CurrentFacts, ConfigActions):
     """The list of an organization's configs, inherited ones among its own."""
 
     AUTO_FOCUS = ""
@@ -110,7 +109,6 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
     facts = getters.query_one("#facts", SplitLine)
     filter_bar = getters.query_one(FilterBar)
     table = getters.query_one("#configs", PagedTable)
-    details = getters.query_one(ConfigFacts)
 
     def __init__(
         self, scope: Scope, *, first: ConfigPage | None = None, classes: str | None = None
@@ -125,7 +123,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         self._generation = 0
         self._counts: ScopeCounts | None = None
         self._counts_due = False
-        self._history_of: str | None = None
+        self._going_to: str | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -168,9 +166,10 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
 
     def reload(self, key: str | None = None) -> None:
         """Read counts and list again; the cursor stays on its key, or goes to ``key``."""
-        self._history_of = None
+        self.forget_history()
         self._counts_due = True
-        self._list(key or getattr(self.table.current, "key", None), quiet=False)
+        self._going_to = key or getattr(self.table.current, "key", None)
+        self._list(self._going_to, quiet=False)
 
     def _read_counts(self) -> None:
         """Read the counts where they are due: the lines come first."""
@@ -184,7 +183,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
     def data_changed(self, changes: Changes) -> None:
         """Read counts and list again, where they may be others; the cursor stays on its key."""
         if self._concerns(changes):
-            self._history_of = None
+            self.forget_history()
             self._counts_due = True
             self._follow()
 
@@ -193,7 +192,10 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         return bool(mine) or changes.members or changes.organizations
 
     def _follow(self) -> None:
-        self._list(getattr(self.table.current, "key", None), quiet=False, live=True)
+        # Where the list is on its way to a line, that one is not lost.
+        live = self._going_to is None
+        key = getattr(self.table.current, "key", None) if live else self._going_to
+        self._list(key, quiet=False, live=live)
 
     def _list(self, key: str | None, *, quiet: bool, live: bool = False) -> None:
         """Show the list as it is filtered now, from the line of ``key`` on where it is given."""
@@ -206,7 +208,8 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             )
         except InvalidInputError as error:
             if not live:
-                self.say(error.message, "warning")
+                self._going_to = None
+                self.say(self.after_done(error.message), "warning")
             self._read_counts()
             return
         if quiet:
@@ -226,6 +229,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             return at, source.page(repository, access, at - at % PAGE, PAGE)
 
         def lost(error: BifrostError) -> None:
+            self._going_to = None
             if is_shut_out(error) and self in self.app.screen_stack:
                 self.bifrost.leave_organization(error)
             else:
@@ -250,12 +254,14 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         if source is not self._source:
             return
         at, page = found
+        self._going_to = None
         source.learn(page)
         # Exact where the page is not full; else until the count arrives, a moment later.
         end = page.offset + len(page.rows)
         least = max(end, least) if len(page.rows) == PAGE else end
         self._generation = self.table.reset(least, cursor=at)
         self.table.put_page(self._generation, page.offset // PAGE, page.rows)
+        self.say_done()
         self.call_after_refresh(self.filter_bar.prepare)
         self.call_after_refresh(self._read_counts)
         if len(page.rows) < PAGE and page.rows:
@@ -273,7 +279,7 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
         if total != self.table.row_count:
             self.table.set_total(total)
         self._show_found()
-        self._show_current()
+        self.show_current()
 
     def _show_counts(self, counts: ScopeCounts) -> None:
         self._counts = counts
@@ -311,40 +317,6 @@ class ConfigurationsScreen(MarkedList, ConfigActions):
             arrived,
             problem=lost,
         )
-
-    # The line under the cursor
-
-    @on(PagedTable.RowHighlighted)
-    def _show_current(self) -> None:
-        view: ConfigView | None = self.table.current
-        self.refresh_bindings()
-        if not self.details.display:
-            return
-        if view is None or view.id != self._history_of:
-            self._history_of = None
-            self.details.show(view, self.bifrost.clock())
-        if view is not None and self._history_of is None:
-            self._history_of = view.id
-            configs, access, within = self.repository.configs, self.access, self._scope
-            self.ask(
-                lambda: (
-                    configs.history(access, view.scope, view.key, 2),
-                    configs.references(access, view, within=within),
-                ),
-                partial(self._show_about, view),
-            )
-
-    def _show_about(
-        self, view: ConfigView, found: tuple[tuple[AuditView, ...], References]
-    ) -> None:
-        current: ConfigView | None = self.table.current
-        if current is not None and current.id == view.id:
-            self.details.show(view, self.bifrost.clock(), *found)
-
-    def on_resize(self) -> None:
-        """Fill the details where they have come into view."""
-        self._history_of = None
-        self.call_after_refresh(self._show_current)
 
     # The filter
 

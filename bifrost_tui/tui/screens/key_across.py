@@ -29,6 +29,7 @@ from bifrost_tui.tui.key_lines import (
     row_style,
     why_no_mark,
 )
+from bifrost_tui.tui.queueing import say_rotated
 from bifrost_tui.tui.widgets.filter_bar import FilterBar
 from bifrost_tui.tui.widgets.lines import KeyBar, SplitLine, Status
 from bifrost_tui.tui.widgets.paged_table import PagedTable
@@ -125,7 +126,7 @@ class KeyAcrossScreen(DataScreen[None]):
 
     def reload(self) -> None:
         """Read the lines again; the cursor and the marks stay."""
-        self.ask(lambda: self.repository.everywhere.key(self.access, self._key), self._show)
+        self.ask(lambda: self.repository.everywhere.key(self.access, self._key), self._reloaded)
 
     def data_changed(self, changes: Changes) -> None:
         """Read the lines again; what is the same is not drawn again."""
@@ -133,6 +134,10 @@ class KeyAcrossScreen(DataScreen[None]):
             lambda: self.repository.everywhere.key(self.access, self._key),
             lambda found: self._show(found) if found != self._found else None,
         )
+
+    def _reloaded(self, found: tuple[KeyLine, ...]) -> None:
+        self._show(found)
+        self.say_done()
 
     def _show(self, found: tuple[KeyLine, ...]) -> None:
         self._found = found
@@ -255,12 +260,7 @@ class KeyAcrossScreen(DataScreen[None]):
         wanted = self._marked or {current.config.id if current and current.config else ""}
         queued = [config for config in self._markable(self._all) if config.id in wanted]
 
-        def left(done: tuple[str, ...] | None) -> None:
-            if done:
-                self.say(f"{len(done):,} rotated.", "success")
-            self.reload()
-
-        self.app.push_screen(QueueScreen(queued), left)
+        self.app.push_screen(QueueScreen(queued), partial(say_rotated, self, self.reload))
 
     @on(PagedTable.RowSelected)
     async def _open(self, event: PagedTable.RowSelected) -> None:

@@ -15,6 +15,7 @@ from bifrost_tui.tui.base import DataScreen
 from bifrost_tui.tui.cells import line_of
 from bifrost_tui.tui.config_source import ConfigSource
 from bifrost_tui.tui.marks import MOST, Marks, markable
+from bifrost_tui.tui.queueing import say_rotated
 from bifrost_tui.tui.widgets.paged_table import PagedTable
 
 _PAGE = 500
@@ -167,8 +168,6 @@ class MarkedList(DataScreen[None]):
 
         def left(done: tuple[str, ...] | None) -> None:
             self.marks.drop(done or ())
-            if done:
-                self.say(f"{len(done):,} rotated.", "success")
-            self.reload()
+            say_rotated(self, self.reload, done)
 
         self.app.push_screen(QueueScreen(lines), left)

@@ -116,7 +116,7 @@ class MembersScreen(DataScreen[None]):
 
     def reload(self, actor: str | None = None) -> None:
         """Read the list again; the cursor stays on its member, or goes to ``actor``."""
-        self.ask(self._question, partial(self._show, actor=actor), problem=self._refused)
+        self.ask(self._question, partial(self._reloaded, actor), problem=self._refused)
 
     def _question(self) -> _Found:
         members, access = self.repository.members, self.access
@@ -138,6 +138,10 @@ class MembersScreen(DataScreen[None]):
             self.table.reset(0)
         self.tell_problem(error)
         self.refresh_bindings()
+
+    def _reloaded(self, actor: str | None, found: _Found) -> None:
+        self._show(found, actor)
+        self.say_done()
 
     def _show(self, found: _Found, actor: str | None = None) -> None:
         self._all, self._left = found
@@ -220,7 +224,7 @@ class MembersScreen(DataScreen[None]):
 
     def _saved(self, view: MemberView | None) -> None:
         if view is not None:
-            self.say(f"{visible(view.actor)} is saved as {view.role.value}", "success")
+            self.say_once_shown(f"{visible(view.actor)} is saved as {view.role.value}")
             self.reload(view.actor)
 
     def action_remove(self) -> None:
@@ -237,7 +241,7 @@ class MembersScreen(DataScreen[None]):
         words = f"{visible(view.actor)} is removed"
         if readable:
             words += f" · press R to rotate {counted(readable, 'secret')} that they could read"
-        self.say(words, "success")
+        self.say_once_shown(words)
         self.reload()
 
     def action_queue(self) -> None:

@@ -37,10 +37,7 @@ _COLUMNS = (
 
 
 _KEYS = frozenset(
-    [
-        *("rename", "archive", "add", "archived", "queue", "members", "log", "transfer"),
-        "master_keys",
-    ]
+    ("rename", "archive", "add", "archived", "queue", "members", "log", "transfer", "master_keys")
 )
 """What there may be a reason against."""
 
@@ -112,11 +109,12 @@ class OrganizationsScreen(DataScreen[None]):
     ) -> None:
         """Show the organizations, or open one of them; ``said`` is said once they show."""
         super().__init__(classes=classes)
-        self._open_name, self._said = open_name, said
+        self._open_name = open_name
         self._all: tuple[OrganizationView, ...] = ()
         self._archived = False
         self._loaded = False
         self._manages_all = False
+        self.say_once_shown(said)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -139,7 +137,7 @@ class OrganizationsScreen(DataScreen[None]):
         self.heading.right = self.bifrost.context_line()
         self.table.focus()
         if self.bifrost.is_open:
-            self.reload(said=self._said)
+            self.reload()
         else:
             self.facts.left = Text("opening the database …", "$muted")
             self.call_after_refresh(self._open)
@@ -178,15 +176,12 @@ class OrganizationsScreen(DataScreen[None]):
         for notice in repository.notices:
             self.say(notice)
 
-    def reload(self, name: str = "", said: str = "") -> None:
-        """Read the list; the cursor stays on its organization, or goes to ``name``.
-
-        Then ``said`` is said: not before a key would do what it is meant to.
-        """
+    def reload(self, name: str = "") -> None:
+        """Read the list; the cursor stays on its organization, or goes to ``name``."""
         archived = self._archived
         self.ask(
             lambda: self.repository.organizations.list(self.access, archived=archived),
-            partial(self._show, name=name, said=said),
+            partial(self._reloaded, name),
         )
 
     def data_changed(self, changes: Changes) -> None:
@@ -203,15 +198,17 @@ class OrganizationsScreen(DataScreen[None]):
         self._loaded = self._loaded or not self.is_hidden
         super().read_anew()
 
-    def _show(self, found: tuple[OrganizationView, ...], name: str = "", said: str = "") -> None:
+    def _reloaded(self, name: str, found: tuple[OrganizationView, ...]) -> None:
+        self._show(found, name)
+        self.say_done()
+
+    def _show(self, found: tuple[OrganizationView, ...], name: str = "") -> None:
         self._loaded = True
         self._all = found
         if not self._archived:
             self._manages_all = any(view.scope.is_global and view.managed for view in found)
         current = self.table.current
         self._narrow(name or (current.scope.name if current else None))
-        if said:
-            self.say(said, "success")
 
     def _narrow(self, keep: str | None) -> None:
         wanted = self.filter_bar.text.casefold().split()
@@ -354,7 +351,8 @@ class OrganizationsScreen(DataScreen[None]):
     def _named(self, scope: Scope | None) -> None:
         if scope is not None:
             self._archived = False
-            self.reload(scope.name, said=f"{scope.name} is saved")
+            self.say_once_shown(f"{scope.name} is saved")
+            self.reload(scope.name)
 
     def action_queue(self) -> None:
         """Rotate all that is overdue in the organization under the cursor."""
@@ -391,7 +389,8 @@ class OrganizationsScreen(DataScreen[None]):
         change = organizations.archive if archived else organizations.restore
 
         def done(scope: Scope) -> None:
-            self.reload(said=f"{scope.name} is {'archived' if archived else 'restored'}")
+            self.say_once_shown(f"{scope.name} is {'archived' if archived else 'restored'}")
+            self.reload()
 
         def failed(error: BifrostError) -> None:
             self.tell_problem(error)

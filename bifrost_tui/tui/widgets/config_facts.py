@@ -9,7 +9,7 @@ from textual.app import RenderResult
 from textual.reactive import reactive
 
 from bifrost_tui.clock import iso
-from bifrost_tui.display import age, visible
+from bifrost_tui.display import age, some_of, visible
 from bifrost_tui.store.views import (
     NO_REFERENCES,
     AuditView,
@@ -87,11 +87,11 @@ def references_text(found: References, scope: Scope) -> str:
     """Name what refers to a secret of a scope: ``billing_api_key, Acme / hook and 3 more``."""
     if not found.total:
         return ""
-    names = ", ".join(
+    names = [
         visible(use.key if use.scope == scope.name else f"{use.scope} / {use.key}")
         for use in found.first
-    )
-    return f"{names} and {found.more:,} more" if found.more else names
+    ]
+    return some_of(names, found.total)
 
 
 class ConfigFacts(Line):

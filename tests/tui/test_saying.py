@@ -1,0 +1,241 @@
+"""The word that something is done comes with the list that shows it: the next key means that line.
+
+Whoever knows the keys types the next one at that word, and it must not be about another line.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from bifrost_tui.errors import DatabaseBusyError, DatabaseUnreachableError
+from bifrost_tui.store.live import Changes
+from bifrost_tui.tui.live import DataChanged
+from bifrost_tui.tui.widgets.lines import Status
+from bifrost_tui.tui.widgets.paged_table import PagedTable
+from tests.tui.screens_support import (
+    TYPED,
+    World,
+    a_world,
+    app_over,
+    assert_no_plaintext,
+    choose,
+    configurations,
+    go_to,
+    go_to_field,
+    paste,
+    press,
+    send_key,
+    settled,
+    status,
+    write,
+)
+
+pytestmark = pytest.mark.both_engines
+
+ACME = "Acme Dental"
+Said = list[tuple[str, str]]
+
+
+@pytest.fixture
+def world(home: Path) -> Iterator[World]:
+    with a_world(home) as made:
+        yield made
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Return what is said to be done, each time with the line that the cursor stands on then."""
+    found: Said = []
+    say = Status.say
+
+    def heard(self: Status, words: str, kind: str = "") -> None:
+        if kind == "success":
+            row = self.screen.query_one(PagedTable).current
+            scope = getattr(row, "scope", None)
+            name = getattr(row, "key", "") or getattr(row, "actor", "")
+            found.append((words, name or getattr(scope, "name", "")))
+        say(self, words, kind)
+
+    monkeypatch.setattr(Status, "say", heard)
+    return found
+
+
+@asynccontextmanager
+async def running(world: World, within: str | None = ACME) -> AsyncIterator[Pilot[Any]]:
+    app = app_over(world, organization=within)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        yield pilot
+        assert_no_plaintext(app)
+    assert app._exception is None
+
+
+async def add_text(pilot: Pilot[Any], key: str) -> None:
+    """Fill the form of a new config; it is not saved yet."""
+    await press(pilot, "a")
+    await write(pilot, key)
+    await choose(pilot, "type", "string")
+    await go_to_field(pilot, "value-string")
+    await write(pilot, "Moin")
+
+
+async def test_a_config(world: World, said: Said) -> None:
+    async with running(world) as pilot:
+        await add_text(pilot, "brand_new")
+        await press(pilot, "ctrl+s")
+        assert said == [("brand_new in Acme Dental is saved", "brand_new")]
+        await press(pilot, "d", "right", "enter")
+        words, stands_on = said[-1]
+        assert words == "brand_new in Acme Dental is deleted"
+        assert stands_on != "brand_new"
+    assert ("brand_new",) not in world.sql("SELECT key FROM config")
+
+
+async def test_a_rotation(world: World, said: Said) -> None:
+    async with running(world) as pilot:
+        await go_to(pilot, "stripe_api_key")
+        await press(pilot, "r")
+        await paste(pilot, TYPED)
+        await press(pilot, "enter")
+        [(words, key)] = said
+        assert words.startswith("stripe_api_key in Acme Dental is rotated · fingerprint ")
+        assert key == "stripe_api_key"
+
+
+async def test_an_organization(world: World, said: Said) -> None:
+    async with running(world, None) as pilot:
+        await press(pilot, "a")
+        await write(pilot, "Elm Street")
+        await press(pilot, "enter", "e")
+        await write(pilot, " Bakery")
+        await press(pilot, "ctrl+s", "z", "right", "enter")
+    assert said[:2] == [
+        ("Elm Street is saved", "Elm Street"),
+        ("Elm Street Bakery is saved", "Elm Street Bakery"),
+    ]
+    assert said[2][0] == "Elm Street Bakery is archived"
+    assert said[2][1] != "Elm Street Bakery"
+
+
+async def test_a_member(world: World, said: Said) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "m", "a")
+        await write(pilot, "frank")
+        await press(pilot, "enter")
+        assert said == [("frank is saved as member", "frank")]
+
+
+async def test_a_queue(world: World, said: Said) -> None:
+    async with running(world) as pilot:
+        await go_to(pilot, "deploy_key")
+        await press(pilot, "R")
+        await paste(pilot, TYPED)
+        await press(pilot, "enter", "escape")
+        assert said[-1] == ("1 rotated.", "deploy_key")
+        current = configurations(pilot).table.current
+        assert current is not None
+        assert current.fingerprint
+
+
+class Held:
+    """A question that is held back until it may be answered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        question = getattr(where, name)
+
+        def held(*arguments: Any, **options: Any) -> Any:
+            self.asked.set()
+            assert self.go_on.wait(20)
+            return question(*arguments, **options)
+
+        monkeypatch.setattr(where, name, held)
+
+    async def until_asked(self, pilot: Pilot[Any]) -> None:
+        while not self.asked.is_set():
+            await pilot.pause()
+
+
+async def test_nothing_is_said_before_the_list_is_read(
+    world: World, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(world) as pilot:
+        await add_text(pilot, "brand_new")
+        held = Held(monkeypatch, world.repository.configs, "position")
+        send_key(pilot, "ctrl+s")
+        await held.until_asked(pilot)
+        await pilot.pause()
+        assert said == []
+        assert status(pilot) == ""
+        held.go_on.set()
+        await settled(pilot)
+        assert said == [("brand_new in Acme Dental is saved", "brand_new")]
+
+
+async def test_what_others_change_meanwhile_does_not_keep_it_from_its_line(
+    world: World, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL the word of one's own change comes back within milliseconds."""
+    async with running(world) as pilot:
+        await add_text(pilot, "zzz_last")
+        held = Held(monkeypatch, world.repository.configs, "position")
+        send_key(pilot, "ctrl+s")
+        await held.until_asked(pilot)
+        changes = Changes(frozenset({world.scope(ACME).id}))
+        pilot.app.post_message(DataChanged(changes))
+        await pilot.pause()
+        held.go_on.set()
+        await settled(pilot)
+        assert said == [("zzz_last in Acme Dental is saved", "zzz_last")]
+        current = configurations(pilot).table.current
+        assert current is not None
+        assert current.key == "zzz_last"
+        # Once it is there, the cursor is the operator's again.
+        await press(pilot, "g")
+        pilot.app.post_message(DataChanged(changes))
+        await settled(pilot)
+        assert configurations(pilot).table.cursor == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "tail"),
+    [
+        (
+            DatabaseUnreachableError("The server is gone. Try again."),
+            "The server is gone. What shows is as it was; trying again …",
+        ),
+        (DatabaseBusyError("Others are at work."), "Others are at work."),
+    ],
+)
+async def test_where_the_list_cannot_be_read_both_are_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, tail: str
+) -> None:
+    async with running(world) as pilot:
+        await add_text(pilot, "brand_new")
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object, **__: object) -> None:
+                raise error
+
+            patch.setattr(world.repository.configs, "position", fail)
+            await press(pilot, "ctrl+s")
+        assert status(pilot) == f"× brand_new in Acme Dental is saved. {tail}"
+    assert world.view(ACME, "brand_new").value == '"Moin"'
+
+
+async def test_a_filter_that_is_none_does_not_swallow_it(world: World) -> None:
+    async with running(world) as pilot:
+        await press(pilot, "slash")
+        await write(pilot, "type:none")
+        await press(pilot, "enter")
+        await add_text(pilot, "brand_new")
+        await press(pilot, "ctrl+s")
+        assert status(pilot).startswith("▲ brand_new in Acme Dental is saved. ")
+        assert "type:" in status(pilot)
