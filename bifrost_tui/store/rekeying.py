@@ -29,6 +29,7 @@ from bifrost_tui.store.places import SECRET_FIELD
 from bifrost_tui.store.rekeying_report import MOST_NAMED, RekeyFailure, RekeyReport
 from bifrost_tui.store.requests import Access, Progress
 from bifrost_tui.store.schema import key_check
+from bifrost_tui.store.stored import why_unreadable
 
 __all__ = ["BATCH", "KeyUse", "MasterKeys", "RekeyFailure", "RekeyReport"]
 
@@ -40,8 +41,6 @@ BATCH = 4000
 _PASSES = 20
 """After so many walks, others write under the old key faster than this goes."""
 
-
-_DAMAGED = "its ciphertext is damaged, or belongs elsewhere"
 _KEYLESS = "it names no master key that it was written under"
 
 
@@ -322,11 +321,7 @@ class _Rotation:
         return tuple(sorted(failures, key=attrgetter("scope.name", "key")))
 
     def _why(self, key_id: str | None) -> str:
-        if key_id is None:
-            return _KEYLESS
-        if key_id in self._old:
-            return _DAMAGED
-        return f"it was written under master key {key_id}, which is not at hand"
+        return _KEYLESS if key_id is None else why_unreadable(self._context.keyring, key_id)
 
     def _unused(self, connection: Connection, stay: set[str]) -> list[str]:
         """Return the old keys that can go: those given, and older ones that are not at hand.

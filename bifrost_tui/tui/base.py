@@ -272,11 +272,16 @@ class DataScreen(Screen[ScreenResultType]):
         away = isinstance(error, DatabaseUnreachableError)
         if away and not isinstance(error, DatabaseUncertainError):
             line = self._status_line
-            if line is None or line.said is not self._said_unknown:
+            if self._done_words or line is None or not self._says_more(line):
                 what = error.message.partition(". ")[0].rstrip(".")
                 self.say(self.after_done(f"{what}. {STAYS}"), "error")
         elif not isinstance(error, DatabaseInterruptedError):
             self.say(self.after_done(error.message), "error")
+
+    def say_not_done(self, what: str, error: BifrostError) -> None:
+        """Say ``what`` was not done and why; where nobody knows whether it was, only that."""
+        unknown = isinstance(error, DatabaseUncertainError)
+        self.say(error.message if unknown else f"{what} {error.message}", "error")
 
     def why_not(self, action: str) -> str:
         """Say why a greyed key does nothing here; screens know their own."""

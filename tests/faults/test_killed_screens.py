@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from bifrost_tui.terminal import actor_name
 from tests.faults.killing import KILLED, KILLS, By, Ended, ForkedTerminal, Forks, Moment, moments
 from tests.faults.shelves import Files, Shelf
 from tests.faults.wholeness import assert_whole, rows_of, values_of
+from tests.postgres import LASTING, Server, kill_server, running_server
 from tests.support import (
     ALICE,
     KEY,
@@ -58,8 +61,10 @@ def fill(repository: Repository) -> None:
     repository.configs.add(ALICE, acme, secret("api_token", FIRST))
 
 
-def start(forks: Forks, place: Files | Shelf, kill: Moment | None, told: Path) -> TerminalSession:
-    arguments = ("measure", str(told)) if kill is None else (kill.by.value, str(kill.at))
+def start(
+    forks: Forks, place: Files | Shelf, kill: Moment | None, told: Path, *server: str
+) -> TerminalSession:
+    arguments = ("measure", str(told)) if kill is None else (kill.by.value, str(kill.at), *server)
     environ = {
         "HOME": str(place.home),
         "TMPDIR": str(place.home.parent / "tmp"),
@@ -94,6 +99,10 @@ def rotate(session: TerminalSession) -> None:
     session.send(ENTER)
 
 
+MEANWHILE = {"add": "another exists in Acme already", "rotate": "Another change came between"}
+"""What is said where the value was saved, and nobody knew."""
+SERVER_KILLS = KILLS if KILLS > 15 else 2
+"""A server takes a second or two to come back."""
 SAVES = {"add": (add, "another in Acme is saved"), "rotate": (rotate, "api_token in Acme is")}
 
 
@@ -103,12 +112,11 @@ def go_in(session: TerminalSession) -> None:
     session.send(DOWN + ENTER)
 
 
-@pytest.mark.parametrize("name", SAVES)
-def test_a_save_that_is_killed_is_the_old_or_the_new(
-    forks: Forks, place: Files | Shelf, tmp_path: Path, name: str
-) -> None:
+def measured(
+    forks: Forks, place: Files | Shelf, name: str, told: Path
+) -> tuple[Ended, Mapping[str, Any]]:
+    """Save without killing anything; return how much that was, and the rows before it."""
     keys, says = SAVES[name]
-    told = tmp_path / "told.json"
     place.put_back()
     with open_repository(place.settings(), ALICE) as repository:
         old = rows_of(repository)
@@ -118,9 +126,17 @@ def test_a_save_that_is_killed_is_the_old_or_the_new(
         session.wait_for(says)
         session.send("q")
         assert session.wait_exit() == 0
-    whole = Ended(0, **json.loads(told.read_text()))
     assert new_is_there(place, name)
+    return Ended(0, **json.loads(told.read_text())), old
 
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_save_that_is_killed_is_the_old_or_the_new(
+    forks: Forks, place: Files | Shelf, tmp_path: Path, name: str
+) -> None:
+    keys, says = SAVES[name]
+    told = tmp_path / "told.json"
+    whole, old = measured(forks, place, name, told)
     killed = saved = 0
     # Half of them by time: in what the screens do before and afterwards there is no statement.
     kinds: tuple[By, ...] = (By.STATEMENT, By.TIME, By.SIZE, By.TIME)
@@ -151,6 +167,74 @@ def test_a_save_that_is_killed_is_the_old_or_the_new(
         assert new_is_there(place, name)
     assert killed >= len(every) / 2
     print(f"{name}: {killed} of {len(every)} killed, {saved} saved")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    try:
+        with running_server(None, **LASTING) as started:
+            yield started
+    except LookupError as error:
+        pytest.skip(str(error))
+
+
+REFUSED, UNKNOWN, BACK = "Not saved. ", "It is not known", "The database is reached again."
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_save_whose_server_is_killed_says_what_has_become_of_it(
+    forks: Forks, server: Server, tmp_path: Path, name: str
+) -> None:
+    """Once the server is back, the same key saves what is still in the form; or says that it is."""
+    keys, says = SAVES[name]
+    told = tmp_path / "told.json"
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "tmp").mkdir(mode=0o700)
+    place = Shelf(server, tmp_path / "home", fill)
+    whole, old = measured(forks, place, name, told)
+    ends = dict.fromkeys((says, REFUSED, UNKNOWN), 0)
+    every = moments(whole, f"{name} server", SERVER_KILLS, (By.STATEMENT, By.TIME))
+    every += [Moment(By.STATEMENT, whole.statements - left) for left in range(3)]
+    for moment in every:
+        place.put_back()
+        with start(forks, place, moment, told, str(server.pid)) as session:
+            go_in(session)
+            keys(session)
+            session.wait_for(lambda s: any(word in told_by(s) for word in ends))
+            end = next(word for word in (UNKNOWN, REFUSED, says) if word in told_by(session))
+            ends[end] += 1
+            with suppress(ProcessLookupError):
+                kill_server(server.pid)
+            server.killed()
+            server.start()
+            with open_repository(place.settings(), ALICE) as repository:
+                is_old = rows_of(repository) == old
+            assert is_old == {says: False, REFUSED: True}.get(end, is_old), (moment, end)
+            assert is_old or new_is_there(place, name)
+            if end == REFUSED:
+                session.wait_for(BACK)
+            if end != says:
+                # What was typed is in the form; nobody types it again.
+                session.send(SAVE if name == "add" else ENTER)
+                session.wait_for(says if is_old else MEANWHILE[name])
+            session.signal(9)
+            session.wait_exit()
+            assert sweep(session.evidence, PLANTED) == []
+        with open_repository(place.settings(), ALICE) as repository:
+            assert_whole(repository)
+            acme = repository.organizations.find(ALICE, "Acme")
+            key = "another" if name == "add" else "api_token"
+            # Once, and not twice.
+            assert repository.configs.get_key(ALICE, acme, key).version == 1 + (name == "rotate")
+        assert new_is_there(place, name)
+    assert ends[REFUSED]
+    assert_nowhere(PLANTED, [server.folder / "data", place.home, tmp_path / "tmp"])
+    print(f"{name}, server killed: {ends}")
+
+
+def told_by(session: TerminalSession) -> str:
+    """Return what is on the screen, as if there were no borders and lines were not wrapped."""
+    return " ".join(session.screen_text().replace("│", " ").split())
 
 
 def again(repository: Repository, name: str) -> None:

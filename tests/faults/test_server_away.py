@@ -511,6 +511,7 @@ async def test_a_form_whose_save_is_uncertain_does_not_save_twice(
             line.at_commit(after=after)
             await press(pilot, "ctrl+s")
             assert "It is not known whether it was" in status(pilot)
+            assert "Not saved" not in status(pilot)
             assert_kept(pilot)
             await press(pilot, "ctrl+s")
             if after:
@@ -533,6 +534,7 @@ async def test_a_rotation_whose_save_is_uncertain_is_not_done_twice(
             line.at_commit(after=after)
             await press(pilot, "enter")
             assert "It is not known whether it was" in status(pilot)
+            assert "Not saved" not in status(pilot)
             await press(pilot, "enter")
             wanted = ConflictScreen if after else ConfigurationsScreen
             assert isinstance(pilot.app.screen, wanted)

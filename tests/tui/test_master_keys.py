@@ -506,7 +506,7 @@ async def test_the_palette_and_the_help_name_it(world: World) -> None:
 def report(failed: int, **more: Any) -> RekeyReport:
     """Return a report with so many failures, the first of them hostile."""
     damaged, missing = (
-        "its ciphertext is damaged, or belongs elsewhere",
+        "its ciphertext is damaged or belongs elsewhere; rotate it",
         "it was written under master key ab12cd34, which is not at hand",
     )
     failures = [RekeyFailure(Scope("x", HOSTILE), HOSTILE, HOSTILE)]

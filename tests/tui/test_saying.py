@@ -230,6 +230,25 @@ async def test_where_the_list_cannot_be_read_both_are_said(
     assert world.view(ACME, "brand_new").value == '"Moin"'
 
 
+async def test_a_second_read_in_vain_does_not_take_the_word_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(world) as pilot:
+        await add_text(pilot, "brand_new")
+
+        def fail(*_: object, **__: object) -> None:
+            raise DatabaseUnreachableError("The server is gone. Try again.")
+
+        with monkeypatch.context() as patch:
+            for what in ("position", "page", "count", "history"):
+                patch.setattr(world.repository.configs, what, fail)
+            await press(pilot, "ctrl+s")
+            pilot.app.post_message(DataChanged(Changes(frozenset({world.scope(ACME).id}))))
+            await settled(pilot)
+            await press(pilot, "f5")
+            assert status(pilot).startswith("× brand_new in Acme Dental is saved. The server is")
+
+
 async def test_a_filter_that_is_none_does_not_swallow_it(world: World) -> None:
     async with running(world) as pilot:
         await press(pilot, "slash")

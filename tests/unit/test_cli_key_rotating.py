@@ -94,7 +94,7 @@ def test_what_cannot_be_re_encrypted_is_named_and_ends_with_1(
         named = [line.split()[:2] for line in ran.lines[1:]]
         assert named == [["Acme", "ELSEWHERE"], ["Acme", "S1"]]
         assert "which is not at hand" in ran.lines[1]
-        assert "its ciphertext is damaged, or belongs elsewhere" in ran.lines[2]
+        assert "its ciphertext is damaged or belongs elsewhere; rotate it" in ran.lines[2]
         assert "2 secrets cannot be re-encrypted, and are as before." in ran.err
         assert f"Keep key {OLD}" in ran.err
     after = by_hand(the_database(), "SELECT * FROM config WHERE key IN ('S1', 'ELSEWHERE')")

@@ -191,7 +191,7 @@ def test_a_dry_run_changes_nothing_and_says_the_same(place: Place, acme: Scope) 
         assert (after, len(events(repository))) == (before, told)
         assert dry.dry_run
         assert dry.failed == (
-            RekeyFailure(acme, "S1", "its ciphertext is damaged, or belongs elsewhere"),
+            RekeyFailure(acme, "S1", "its ciphertext is damaged or belongs elsewhere; rotate it"),
         )
         assert repository.master_keys.rotate(ALICE) == replace(dry, dry_run=False)
 
@@ -209,7 +209,7 @@ def test_what_does_not_open_is_left_as_it_is_and_named(place: Place, acme: Scope
         absent = f"it was written under master key {OTHER}, which is not at hand"
         assert report.failed == (
             RekeyFailure(acme, "ELSEWHERE", absent),
-            RekeyFailure(acme, "S1", "its ciphertext is damaged, or belongs elsewhere"),
+            RekeyFailure(acme, "S1", "its ciphertext is damaged or belongs elsewhere; rotate it"),
             RekeyFailure(GLOBAL_SCOPE, "ELSEWHERE", absent),
         )
         assert (report.re_encrypted, report.already, report.failures) == (8, 0, 3)

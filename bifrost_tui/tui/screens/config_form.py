@@ -313,7 +313,7 @@ class ConfigForm(DataModal[ConfigView | None]):
         elif isinstance(error, InvalidInputError | AlreadyExistsError):
             self._point_at(error)
         else:
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
 
     def _point_at(self, error: InvalidInputError | AlreadyExistsError) -> None:
         field = error.field
@@ -326,7 +326,7 @@ class ConfigForm(DataModal[ConfigView | None]):
             self.query_one("#value-json", JsonField).point_at(line, column, where)
             return
         if not self.query(f"#field-{field}"):
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
             return
         self._error(field, error.message)
         widget = self.values.widget() if field == "value" else self.query_one(f"#{field}")
@@ -344,7 +344,7 @@ class ConfigForm(DataModal[ConfigView | None]):
     def _conflict(self, error: ConflictError) -> None:
         view = self._view
         if view is None:
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
             return
 
         def decided(way: tuple[Way, ConfigView | None] | None) -> None:

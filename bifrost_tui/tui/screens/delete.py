@@ -134,7 +134,7 @@ class DeleteScreen(DataModal[str | None]):
         if isinstance(error, ConflictError):
             self.app.push_screen(ConflictScreen(self._view, error, "Delete it"), self._decided)
         else:
-            self.say(f"Not deleted. {error.message}", "error")
+            self.say_not_done("Not deleted.", error)
 
     def _decided(self, decision: Decision | None) -> None:
         way, theirs = decision or (Way.BACK, None)

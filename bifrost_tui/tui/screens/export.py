@@ -146,7 +146,7 @@ class ExportScreen(DataModal[str | None], WorkingScreen[str | None]):
             ):
                 Field.point_at(self, "file", error.message)
             else:
-                self.say(f"Not exported. {error.message}", "error")
+                self.say_not_done("Not exported.", error)
 
         self.work(f"Writing {name}", question, self._exported, failed)
 

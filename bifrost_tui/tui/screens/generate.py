@@ -183,7 +183,7 @@ class GenerateScreen(DataModal[ConfigView | None]):
         elif isinstance(error, CommandError | UnsavedHandoverError):
             self.say(error.message, "error")
         else:
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
 
     def _show_output(self, lines: list[str]) -> None:
         output = self.query_one("#output", TextBlock)

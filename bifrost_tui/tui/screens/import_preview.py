@@ -341,7 +341,7 @@ class ImportPreview(WorkingScreen[Finished | None]):
         if isinstance(error, ConflictError):
             self._plan(f"Not imported. {error.message} It is planned again: look at it.", "warning")
         else:
-            self.say(f"Not imported. {error.message}", "error")
+            self.say_not_done("Not imported.", error)
 
     def action_back(self) -> None:
         """Stop what is being done; clear the filter; go back to the file."""

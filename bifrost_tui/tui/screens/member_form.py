@@ -94,7 +94,7 @@ class MemberForm(DataModal[MemberView | None]):
         if field is not None:
             field.show_error(error.message)
         else:
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
 
     def action_cancel(self) -> None:
         """Leave it as it is."""

@@ -62,7 +62,7 @@ class NameForm(DataModal[Scope | None]):
         if getattr(error, "field", "") == "name":
             self.query_one(Field).show_error(error.message)
         else:
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
 
     def action_cancel(self) -> None:
         """Leave it as it is."""

@@ -103,7 +103,7 @@ class PassphraseForm(DataModal[bool | None]):
         if name in ("current", "passphrase"):
             Field.point_at(self, name, error.message)
         else:
-            self.say(f"Not set. {error.message}", "error")
+            self.say_not_done("Not set.", error)
 
     def action_cancel(self) -> None:
         """Leave it as it is."""

@@ -13,7 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from bifrost_tui.display import age, visible
-from bifrost_tui.errors import BifrostError, ConflictError, DatabaseUnreachableError
+from bifrost_tui.errors import (
+    BifrostError,
+    ConflictError,
+    DatabaseUncertainError,
+    DatabaseUnreachableError,
+)
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.views import ConfigLine, ConfigView
 from bifrost_tui.tui.base import LABEL_WIDTH, DataScreen, labelled
@@ -31,6 +36,7 @@ from bifrost_tui.tui.widgets.text_block import TextBlock
 if TYPE_CHECKING:
     from bifrost_tui.store.live import Changes
 
+_UNKNOWN = "The connection was lost; whether it was saved is not known"
 _COLUMNS = (
     Column("step", "", 1, gap=1),
     Column("organization", "Organization", 16, grow=2, max_width=30),
@@ -185,7 +191,8 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self.field.focus()
         self._show_about(item)
         if item.step is Step.REFUSED:
-            self.say(f"Not saved: {item.reason}. What you entered is still here.", "error")
+            told = _UNKNOWN if item.reason == _UNKNOWN else f"Not saved: {item.reason}"
+            self.say(f"{told}. What you entered is still here.", "error")
         for wanted in (item, self._queue.following):
             if wanted is not None and wanted.view is None:
                 self._read(wanted)
@@ -377,4 +384,6 @@ def _reason(error: BifrostError) -> str:
     if isinstance(error, ConflictError):
         did = "deleted" if error.deleted else "changed"
         return f"{did} by {error.by} meanwhile"
+    if isinstance(error, DatabaseUncertainError):
+        return _UNKNOWN
     return error.message.rstrip(".")

@@ -164,7 +164,7 @@ class RemoveMember(DataModal[int | None]):
         if getattr(error, "field", "") == "hand_to":
             self.query_one("#field-heir", Field).show_error(error.message)
             return
-        self.say(f"Not removed. {error.message}", "error")
+        self.say_not_done("Not removed.", error)
         if isinstance(error, ConflictError) and not error.deleted:
             self._look()
 

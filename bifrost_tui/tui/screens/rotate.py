@@ -144,7 +144,7 @@ class RotateScreen(DataModal[ConfigView | None]):
                 ConflictScreen(self._view, error, "Save mine over it"), self._decided
             )
         else:
-            self.say(f"Not saved. {error.message}", "error")
+            self.say_not_done("Not saved.", error)
 
     def _decided(self, decision: Decision | None) -> None:
         way, theirs = decision or (Way.BACK, None)

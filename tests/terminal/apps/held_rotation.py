@@ -12,6 +12,7 @@ from typing import Any
 from bifrost_tui.store.rekeying import MasterKeys, RekeyReport
 
 PATIENCE = 60
+BATCH = 1000
 _rotate = MasterKeys.rotate
 _waits = [True]
 
@@ -26,7 +27,8 @@ def _held(
         if waits and done:
             stop.wait(PATIENCE)
 
-    return _rotate(self, *given, progress=told, stop=stop, dry_run=dry_run, **more)
+    how = {"progress": told, "stop": stop, "dry_run": dry_run, "batch": BATCH, **more}
+    return _rotate(self, *given, **how)
 
 
 if __name__ == "__main__":
