@@ -35,10 +35,10 @@ from bifrost_tui.store.copying import copy_into_file, count_rows
 from bifrost_tui.store.engine import Database, connect
 from bifrost_tui.store.identity import key_verifiers, open_roots, read_revision
 from bifrost_tui.store.key_uses import secrets_under
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.part_files import LOGS, beside, part_file
 from bifrost_tui.store.schema import REVISION, VERSION_TABLE, audit_event, config, metadata
 from bifrost_tui.store.sqlite import SqliteDatabase
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.views import Head
 
 if TYPE_CHECKING:

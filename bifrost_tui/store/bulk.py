@@ -29,12 +29,10 @@ from bifrost_tui.store.bulk_rows import (
 )
 from bifrost_tui.store.context import StoreContext, open_for_changes
 from bifrost_tui.store.drafts import checked_draft
-from bifrost_tui.store.organizations import (
-    checked_name,
-    count_change,
-)
+from bifrost_tui.store.organizations import checked_name
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.summaries import count_change
 from bifrost_tui.store.views import Scope
 
 _CHUNK = 2000

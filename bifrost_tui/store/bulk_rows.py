@@ -18,12 +18,13 @@ from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.drafts import CheckedDraft
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
-from bifrost_tui.store.organizations import Organizations, start_summary
+from bifrost_tui.store.organizations import Organizations
 from bifrost_tui.store.places import UNFILLED, hint_context, seal_context, sealed_hint
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config, organization
+from bifrost_tui.store.summaries import start_summary
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 

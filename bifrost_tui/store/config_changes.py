@@ -25,10 +25,10 @@ from bifrost_tui.store.config_rows import facts, schedule
 from bifrost_tui.store.context import open_for_changes
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
 from bifrost_tui.store.fates import fate
-from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.places import UNFILLED
 from bifrost_tui.store.requests import Access, ConfigDraft
 from bifrost_tui.store.schema import config
+from bifrost_tui.store.summaries import count_change
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView, Scope
 

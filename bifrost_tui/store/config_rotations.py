@@ -18,8 +18,8 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.audit import FAILED, HANDOVER, Event
 from bifrost_tui.store.config_rows import ConfigRows
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.requests import Access
+from bifrost_tui.store.summaries import count_change
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ConfigView
 

@@ -20,11 +20,11 @@ from bifrost_tui.store.access import require_all, require_host
 from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.equals import place_of, sealed_of
-from bifrost_tui.store.organizations import counted, kept_counts, recount
 from bifrost_tui.store.references import dangling
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, organization, scope_summary
+from bifrost_tui.store.summaries import counted, kept_counts, recount
 from bifrost_tui.store.values import ConfigType
 
 _ROWS = 1000

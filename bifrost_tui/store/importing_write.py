@@ -31,11 +31,11 @@ from bifrost_tui.store.fates import Fate, fate, taken_by
 from bifrost_tui.store.importing_check import known
 from bifrost_tui.store.importing_plan import AT_ONCE, ImportPlan, Planned, PlannedScope, chunks
 from bifrost_tui.store.incoming import Imported, Verdict
-from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.places import UNFILLED
 from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import config
+from bifrost_tui.store.summaries import count_change
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import Scope
 

@@ -29,7 +29,6 @@ from bifrost_tui.store.identity import (
     read_revision,
     schema_revision,
 )
-from bifrost_tui.store.organizations import start_summary
 from bifrost_tui.store.part_files import beside
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
@@ -40,6 +39,7 @@ from bifrost_tui.store.schema import (
     member,
 )
 from bifrost_tui.store.sqlite import create_file, prepare_storage
+from bifrost_tui.store.summaries import start_summary
 
 MISSING_KEY = (
     f"There is no master key. Set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or let the setup make"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select
 
 from bifrost_tui.clock import iso
 from bifrost_tui.display import visible
@@ -30,8 +30,8 @@ from bifrost_tui.store.audit import Event
 from bifrost_tui.store.context import StoreContext, folded_name
 from bifrost_tui.store.narrowing import ListQuery
 from bifrost_tui.store.requests import Access
-from bifrost_tui.store.schema import GLOBAL, config, organization, scope_summary
-from bifrost_tui.store.values import ConfigType
+from bifrost_tui.store.schema import GLOBAL, organization, scope_summary
+from bifrost_tui.store.summaries import start_summary
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
 
 if TYPE_CHECKING:
@@ -321,69 +321,3 @@ class Organizations:
                 " than case.",
                 field="name",
             )
-
-
-def start_summary(connection: Connection, scope_id: str) -> None:
-    """Begin the kept counts of a new scope."""
-    connection.execute(
-        insert(scope_summary).values(scope_id=scope_id, configs=0, secrets=0, needs_value=0)
-    )
-
-
-def count_change(
-    connection: Connection,
-    scope_id: str,
-    access: Access,
-    now: datetime,
-    *,
-    configs: int = 0,
-    secrets: int = 0,
-    needs_value: int = 0,
-) -> None:
-    """Keep a scope's counts in step with a change, in the change's transaction."""
-    connection.execute(
-        update(scope_summary)
-        .where(scope_summary.c.scope_id == scope_id)
-        .values(
-            configs=scope_summary.c.configs + configs,
-            secrets=scope_summary.c.secrets + secrets,
-            needs_value=scope_summary.c.needs_value + needs_value,
-            changed_at=now,
-            changed_by=access.actor,
-        )
-    )
-
-
-def counted(connection: Connection) -> dict[str, tuple[int, int, int]]:
-    """Count configs, secrets and those that need a value, by scope; of none, there is no entry."""
-    from sqlalchemy import case, func
-
-    is_secret = config.c.type == ConfigType.SECRET.value
-    rows = connection.execute(
-        select(
-            config.c.scope_id,
-            func.count(),
-            func.sum(case((is_secret, 1), else_=0)),
-            func.sum(case((is_secret & config.c.secret.is_(None), 1), else_=0)),
-        ).group_by(config.c.scope_id)
-    )
-    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
-
-
-def kept_counts(connection: Connection) -> dict[str, tuple[int, int, int]]:
-    """Return what is kept of those counts."""
-    summary = scope_summary.c
-    rows = connection.execute(
-        select(summary.scope_id, summary.configs, summary.secrets, summary.needs_value)
-    )
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
-
-
-def recount(connection: Connection) -> list[str]:
-    """Return the scopes whose kept counts differ from their configs, or are missing; for checks."""
-    found, kept = counted(connection), kept_counts(connection)
-    scopes = {GLOBAL, *connection.scalars(select(organization.c.id))}
-    return sorted(
-        [scope for scope in scopes if kept.get(scope) != found.get(scope, (0, 0, 0))]
-        + [scope for scope in kept if scope not in scopes]
-    )

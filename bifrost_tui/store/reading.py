@@ -17,6 +17,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     false,
@@ -249,12 +250,18 @@ def _placed(
 
 def one(connection: Connection, query: ListQuery, config_id: str) -> Row[Any] | None:
     """Fetch one config of the list's scope, or an inherited one, with its whole value."""
-    scopes = [query.scope_id] if query.own_only else [query.scope_id, GLOBAL]
-    return connection.execute(
-        select(*_columns(query, whole=True)).where(
-            config.c.id == config_id, config.c.scope_id.in_(scopes)
-        )
-    ).one_or_none()
+    made = _made_one(query.scope_id, query.key_ids, query.seen, query.own_only)
+    return connection.execute(made, {"wanted": config_id}).one_or_none()
+
+
+@lru_cache(maxsize=64)
+def _made_one(
+    scope_id: str, key_ids: tuple[str, ...], seen: frozenset[str] | None, own_only: bool
+) -> Select[Any]:
+    scopes = [scope_id] if own_only else [scope_id, GLOBAL]
+    return select(*_made_columns(scope_id, key_ids, seen, True)).where(
+        config.c.id == bindparam("wanted"), config.c.scope_id.in_(scopes)
+    )
 
 
 def by_key(connection: Connection, query: ListQuery, key: str) -> Row[Any] | None:

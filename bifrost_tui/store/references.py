@@ -33,6 +33,7 @@ from sqlalchemy import (
 from bifrost_tui.display import some_of, visible
 from bifrost_tui.errors import InvalidInputError
 from bifrost_tui.store.dialects import unindexed
+from bifrost_tui.store.quick import Quick
 from bifrost_tui.store.schema import GLOBAL, config, organization
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, References, Scope, SecretUse
@@ -136,14 +137,26 @@ _SETTLE_KEYS = _SETTLED.where(
     unindexed(config.c.refers_to).is_not(None),
 )
 _SETTLE_OWN = _SETTLE_GLOBAL.where(config.c.scope_id == bindparam("scope"))
+# Of the key of one config that was changed, and of the one that it had before.
+_SETTLE_TWO_GLOBAL = _SETTLED.where(
+    config.c.refers_to.in_([bindparam("target"), bindparam("other")])
+)
+_SETTLE_TWO = (
+    Quick(_SETTLE_TWO_GLOBAL),
+    Quick(_SETTLE_TWO_GLOBAL.where(config.c.scope_id == bindparam("scope"))),
+)
 
 
 def settle(connection: Connection, scope_id: str, keys: Collection[str]) -> None:
     """Say anew why references to these keys dangle, after configs of a scope have changed."""
-    if scope_id == GLOBAL:
-        connection.execute(_SETTLE_GLOBAL, {"targets": sorted(keys)})
+    is_global, targets = scope_id == GLOBAL, sorted(keys)
+    of = {} if is_global else {"scope": scope_id}
+    if 1 <= len(targets) <= 2:
+        ours = {"target": targets[0], "other": targets[-1], **of}
+        _SETTLE_TWO[not is_global].run(connection, ours)
     else:
-        connection.execute(_SETTLE_OWN, {"targets": sorted(keys), "scope": scope_id})
+        statement = _SETTLE_GLOBAL if is_global else _SETTLE_OWN
+        connection.execute(statement, {"targets": targets, **of})
 
 
 def settle_one(connection: Connection, config_id: str) -> None:

@@ -23,9 +23,9 @@ from bifrost_tui.store.config_lists import type_of
 from bifrost_tui.store.context import every_organization
 from bifrost_tui.store.dialects import among
 from bifrost_tui.store.members import MemberLists, told_scope
-from bifrost_tui.store.organizations import count_change
 from bifrost_tui.store.requests import Access
 from bifrost_tui.store.schema import GLOBAL, config, member, organization
+from bifrost_tui.store.summaries import count_change
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import (
     ALL_SCOPES,

@@ -28,10 +28,11 @@ from bifrost_tui.store.bulk_rows import (
 from bifrost_tui.store.context import StoreContext
 from bifrost_tui.store.drafts import CheckedDraft, checked_draft
 from bifrost_tui.store.entered import EnteredSecret, entered_bytes
-from bifrost_tui.store.organizations import checked_name, count_change
+from bifrost_tui.store.organizations import checked_name
 from bifrost_tui.store.removal import Members
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.summaries import count_change
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 

@@ -16,9 +16,9 @@ from bifrost_tui.settings import Settings
 from bifrost_tui.store import references
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, OnConflict
 from bifrost_tui.store.opening import open_repository
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType
 from tests.support import (
     ALICE,

@@ -16,9 +16,9 @@ from bifrost_tui.settings import KEY_VARIABLE, Settings
 from bifrost_tui.store import engine as engine_module
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.opening import open_repository
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigList
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.views import GLOBAL_SCOPE
 from tests.support import (
     ALICE,

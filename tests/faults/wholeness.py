@@ -9,9 +9,9 @@ from sqlalchemy import Table, select
 from bifrost_tui.crypto.cipher import HINT_FIELD, SealContext, Sealed
 from bifrost_tui.crypto.reading import open_sealed
 from bifrost_tui.store import references
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.schema import audit_event, config, metadata
+from bifrost_tui.store.summaries import recount
 from tests.support import by_hand
 
 Rows = dict[str, list[tuple[Any, ...]]]

@@ -31,10 +31,10 @@ from bifrost_tui.store.bulk import (
 )
 from bifrost_tui.store.filters import parse_filter
 from bifrost_tui.store.opening import open_repository
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.replay import Damaged, Deed, replay
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft, ConfigList
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope, Standing, State
 from tests.support import (

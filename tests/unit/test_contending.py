@@ -20,9 +20,9 @@ from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, OnConflict
 from bifrost_tui.store.opening import open_repository
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, ConfigView, Scope
 from tests.support import (

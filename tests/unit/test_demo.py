@@ -18,9 +18,9 @@ from bifrost_tui.demo import build_scale, build_story, create_story, story_began
 from bifrost_tui.demo.scale import BIGGEST
 from bifrost_tui.errors import AlreadyExistsError
 from bifrost_tui.store.filters import parse_filter
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigList
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, ConfigView, Standing, State
 from tests.support import (

@@ -29,9 +29,9 @@ from bifrost_tui.store.incoming import (
     PlanLine,
     Verdict,
 )
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import KEY_RULE, ConfigType
 from bifrost_tui.store.views import ALL_SCOPES, GLOBAL_SCOPE, Scope, State
 from tests.support import (

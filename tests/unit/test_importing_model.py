@@ -21,9 +21,9 @@ from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.exporting import Export, ExportedConfig
 from bifrost_tui.store.importing_plan import ImportPlan
 from bifrost_tui.store.incoming import IncomingConfig, IncomingScope, OnConflict, Verdict
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import ConfigDraft
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import GLOBAL_SCOPE, Scope
 from tests.support import (

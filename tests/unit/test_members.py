@@ -22,9 +22,9 @@ from bifrost_tui.store import references
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.bulk import BulkConfig, write_configs
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access, ConfigDraft
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType
 from bifrost_tui.store.views import ALL_SCOPES, GLOBAL_SCOPE, MemberView, Scope, SecretUse, Waiting
 from tests.support import (

@@ -35,8 +35,8 @@ from bifrost_tui.runtime.reader import Purpose, Reader
 from bifrost_tui.store import references
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.requests import Access, ConfigList
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.views import (
     ALL_SCOPES,
     GLOBAL_SCOPE,

@@ -20,9 +20,10 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.context import folded_name
 from bifrost_tui.store.entered import EnteredSecret
-from bifrost_tui.store.organizations import LONGEST_NAME, checked_name, recount
+from bifrost_tui.store.organizations import LONGEST_NAME, checked_name
 from bifrost_tui.store.repository import Repository
 from bifrost_tui.store.requests import Access
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.views import GLOBAL_SCOPE, Attention, OrganizationView, Scope, ScopeCounts
 from tests.support import (
     ALICE,

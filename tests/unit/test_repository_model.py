@@ -34,8 +34,8 @@ from bifrost_tui.errors import (
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.entered import EnteredSecret
 from bifrost_tui.store.filters import ConfigFilter
-from bifrost_tui.store.organizations import recount
 from bifrost_tui.store.requests import Access, ConfigDraft, ConfigList
+from bifrost_tui.store.summaries import recount
 from bifrost_tui.store.values import ConfigType, canonical
 from bifrost_tui.store.views import (
     GLOBAL_SCOPE,
