@@ -36,6 +36,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 ACME, BRIGHT = "Acme Dental", "Bright Logistics"
 DORA = Access("dora", "10.1.4.9")
 ERIN = Access("erin", "10.1.4.10")
@@ -305,6 +307,7 @@ async def test_a_page_that_cannot_be_read_is_told(
         assert current(log_of(pilot)) == 1
 
 
+@pytest.mark.sqlite
 async def test_hostile_text_in_the_log_is_shown_and_not_obeyed(world: World) -> None:
     world.sql("UPDATE audit_event SET key = ?, actor = ?, organization = ?", *[HOSTILE] * 3)
     world.sql("UPDATE audit_event SET details = ?", '{"[/x]\\u001b[31m": "[red]\\u202e"}')
@@ -463,6 +466,7 @@ def _pictures() -> list[Any]:
     ]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("name", "size", "theme"), _pictures())
 def test_picture(
     name: str,

@@ -30,6 +30,8 @@ from tests.tui.screens_support import (
 )
 from tests.tui.test_operations import ACME, focus, shown, words
 
+pytestmark = pytest.mark.both_engines
+
 CONFINED = replace(ALICE, confined=True)
 
 
@@ -94,6 +96,7 @@ async def test_a_command_that_comes_all_the_same_is_refused(world: World) -> Non
     assert opened(world.repository, world.view(ACME, "stripe_api_key")) == OLD.encode()
 
 
+@pytest.mark.sqlite
 async def test_the_host_keeps_its_places_to_itself(world: World) -> None:
     app = confined(world)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -105,6 +108,7 @@ async def test_the_host_keeps_its_places_to_itself(world: World) -> None:
     assert "bifrost.db" in BifrostApp(world.settings, ALICE).context_line().plain
 
 
+@pytest.mark.sqlite
 async def test_a_host_is_not_set_up_from_afar(home: Path) -> None:
     app = BifrostApp(make_settings(home), Access("alice", "10.1.4.7", confined=True))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -38,6 +38,8 @@ from tests.tui.screens_support import (
 )
 from tests.tui.transfer_support import ACME, enter_file, running, shown, words
 
+pytestmark = pytest.mark.both_engines
+
 DAVE = Access("dave", "10.1.4.9")
 CONFINED = replace(ALICE, confined=True)
 
@@ -328,6 +330,7 @@ STATES: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 @pytest.mark.parametrize("state", STATES)
 def test_pictures(

@@ -39,6 +39,8 @@ from tests.tui.screens_support import (
 from tests.tui.test_operations import ACME, focus, refuse, running, shown, words
 from tests.unit.test_handover import gone
 
+pytestmark = pytest.mark.both_engines
+
 KEY = "stripe_api_key"
 
 
@@ -83,6 +85,7 @@ async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
     raise AssertionError("it does not come to be")
 
 
+@pytest.mark.sqlite
 async def test_a_value_is_generated_without_a_command(world: World) -> None:
     async with running(world, at=KEY) as pilot:
         await to_the_dialog(pilot)

@@ -54,6 +54,8 @@ from tests.tui.transfer_support import (
     words,
 )
 
+pytestmark = pytest.mark.both_engines
+
 CONFINED = replace(ALICE, confined=True)
 PASSPHRASE = "zQ8-correct-horse-battery"
 
@@ -643,6 +645,7 @@ STATES = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 @pytest.mark.parametrize("state", STATES)
 def test_pictures(

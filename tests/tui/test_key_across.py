@@ -45,6 +45,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 ACME, BRIGHT, COASTAL, ZURICH = "Acme Dental", "Bright Logistics", "Coastal Realty", "Zürich Käse"
 KEY = "backup_key"
 
@@ -158,6 +160,7 @@ async def test_a_member_of_one_organization_sees_that_one(world: World) -> None:
         assert "another key" not in screen_text(app_of(pilot))
 
 
+@pytest.mark.sqlite
 async def test_a_hostile_name_is_shown_and_not_obeyed(world: World) -> None:
     world.sql("UPDATE organization SET name = '[/x]' || char(27) || '[2J' WHERE name = ?", ZURICH)
     async with running(world) as pilot:

@@ -46,6 +46,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 ACME, BRIGHT = "Acme Dental", "Bright Logistics"
 NEW = "zQ8-typed-in-a-test-and-nowhere-else"
 
@@ -341,8 +343,9 @@ async def test_who_loses_an_organization_is_brought_back(
         await press(pilot, "a")
         world.sql("DELETE FROM member WHERE actor = 'alice'")
         world.sql(
-            "INSERT INTO audit_event SELECT max(sequence) + 1, at, 'bob', source, 'member.remove',"
+            "INSERT INTO audit_event SELECT sequence + 1, at, 'bob', source, 'member.remove',"
             " NULL, NULL, NULL, 'done', details, chain_hash FROM audit_event"
+            " ORDER BY sequence DESC LIMIT 1"
         )
         await noticed(pilot)
         assert isinstance(app.screen, OrganizationsScreen)

@@ -62,6 +62,8 @@ from tests.tui.screens_support import (
 )
 from tests.tui.transfer_support import ACME, shown, text, words
 
+pytestmark = pytest.mark.both_engines
+
 FILE = KeySource("key file", path=Path("/home/alice/.config/bifrost-tui/secret.key"))
 SMALL, USUAL, BIG = (80, 24), (120, 36), (200, 60)
 ROTATE = ("r", "right", "right", "enter")
@@ -653,6 +655,7 @@ def _pictures() -> Iterator[Any]:
         yield pytest.param("failed", SMALL, theme, id=f"failed-80x24-{theme}")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("state", "size", "theme"), _pictures())
 def test_pictures(
     snap_compare: Any,
@@ -675,6 +678,7 @@ def test_pictures(
     assert app._exception is None
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("stopping", [False, True])
 @pytest.mark.parametrize("size", [SMALL, USUAL])
 def test_pictures_while_it_runs(

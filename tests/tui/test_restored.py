@@ -28,6 +28,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 ACME = "Acme Dental"
 
 

@@ -32,6 +32,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 KEY = PlatformKey("the-secret-key-of-the-platform-that-it-goes-to")
 VALUE = "zQ7-nobody-else-writes-this"
 
@@ -189,7 +191,7 @@ def test_what_cannot_be_told_is_not_written(repository: Repository) -> None:
     repository.configs.add(ALICE, acme, secret("stripe", VALUE))
     by_hand(
         repository,
-        "CREATE TRIGGER full BEFORE INSERT ON audit_event BEGIN SELECT RAISE(ABORT, 'full'); END",
+        "CREATE TRIGGER deaf BEFORE INSERT ON audit_event BEGIN SELECT RAISE(ABORT, 'no'); END",
     )
     parts: list[bytes] = []
     with pytest.raises(BifrostError) as caught:

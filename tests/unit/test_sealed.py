@@ -61,6 +61,8 @@ from tests.support import (
     secret,
 )
 
+pytestmark = pytest.mark.both_engines
+
 WORDS = "zQ0-planted-correct-horse"
 PASSPHRASE = EnteredSecret(WORDS)
 ONE, PEM, ODD, CYRILLIC = planted()
@@ -398,6 +400,7 @@ def test_a_short_passphrase_is_refused(words: str) -> None:
 # What is read
 
 
+@pytest.mark.sqlite
 def test_it_comes_in_whole_elsewhere(shop: Repository, tmp_path: Path) -> None:
     data, _ = written(shop)
     with make_repository(tmp_path / "other") as other:
