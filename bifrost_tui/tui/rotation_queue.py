@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from bifrost_tui.store.entered import EnteredSecret
@@ -36,6 +37,8 @@ class Item:
     """What was entered and is not saved."""
     reason: str = ""
     """Why a save was refused."""
+    since: datetime | None = None
+    """When another did what it was refused for."""
     fingerprint: str | None = None
     """Of the new value."""
 
@@ -114,6 +117,9 @@ class RotationQueue:
         item.step, item.entered, item.view = Step.DONE, None, view
         item.fingerprint = view.fingerprint
 
-    def refused(self, item: Item, reason: str, view: ConfigView | None) -> None:
+    def refused(
+        self, item: Item, reason: str, view: ConfigView | None, since: datetime | None = None
+    ) -> None:
         """Note why a save was refused; ``view`` is the secret as it is now, if it is there."""
         item.step, item.reason, item.view = Step.REFUSED, reason, view
+        item.since = since

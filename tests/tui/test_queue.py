@@ -213,7 +213,7 @@ async def test_another_operators_change_is_shown_before_it_is_saved_over(world: 
         world.repository.configs.rotate(BOB, view, EnteredSecret(NEW[5]))
         await paste(pilot, NEW[0])
         await press(pilot, "enter")
-        assert "changed by bob meanwhile" in shown(pilot)
+        assert "changed by bob just now" in shown(pilot)
         assert "1 refused; shift+tab goes back to it." in shown(pilot)
         assert values(world, "stripe_api_key") == [NEW[5]]
         await press(pilot, "shift+tab")
@@ -230,7 +230,7 @@ async def test_what_has_gone_meanwhile_is_told(world: World) -> None:
         world.repository.configs.delete(BOB, world.view(ACME, "deploy_key"))
         await paste(pilot, NEW[0])
         await press(pilot, "enter")
-        assert "deleted by bob meanwhile" in shown(pilot)
+        assert "deleted by bob just now" in shown(pilot)
         await press(pilot, "tab", "escape")
         configurations(pilot)
 

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from bifrost_tui.display import age, visible
+from bifrost_tui.display import age, ago, visible
 from bifrost_tui.errors import (
     BifrostError,
     ConflictError,
@@ -139,7 +139,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
             case Step.SKIPPED:
                 return Text("skipped", "$muted")
             case Step.REFUSED:
-                return Text(visible(item.reason), "$error")
+                return Text(visible(self._why(item)), "$error")
             case Step.DONE:
                 old = f"{item.line.fingerprint} -> " if item.line.fingerprint else ""
                 return Text(f"{old}{item.fingerprint}", "$muted")
@@ -191,7 +191,7 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self.field.focus()
         self._show_about(item)
         if item.step is Step.REFUSED:
-            told = _UNKNOWN if item.reason == _UNKNOWN else f"Not saved: {item.reason}"
+            told = _UNKNOWN if item.reason == _UNKNOWN else f"Not saved: {self._why(item)}"
             self.say(f"{told}. What you entered is still here.", "error")
         for wanted in (item, self._queue.following):
             if wanted is not None and wanted.view is None:
@@ -287,14 +287,19 @@ class QueueScreen(DataScreen[tuple[str, ...]]):
         self._redraw(item)
         self._show()
 
+    def _why(self, item: Item) -> str:
+        when = f" {ago(item.since, self.bifrost.clock())}" if item.since else ""
+        return f"{item.reason}{when}"
+
     def _refused(self, item: Item, error: BifrostError) -> None:
         # A conflict is shown; whoever goes back to it and saves again saves over it.
-        self._queue.refused(item, _reason(error), None)
+        since = error.at if isinstance(error, ConflictError) else None
+        self._queue.refused(item, _reason(error), None, since)
         self._redraw(item)
         if isinstance(error, ConflictError) and error.deleted:
             item.entered = None
         if self._queue.current is not None:
-            self.say(f"{item.line.key}: {_reason(error)}. Go back with shift+tab.", "error")
+            self.say(f"{item.line.key}: {self._why(item)}. Go back with shift+tab.", "error")
         self._show()
         if self._queue.current is None:
             self._open(None)
@@ -383,7 +388,7 @@ def _reason(error: BifrostError) -> str:
     """Say in few words why a save was refused."""
     if isinstance(error, ConflictError):
         did = "deleted" if error.deleted else "changed"
-        return f"{did} by {error.by} meanwhile"
+        return f"{did} by {error.by}"
     if isinstance(error, DatabaseUncertainError):
         return _UNKNOWN
     return error.message.rstrip(".")
