@@ -194,7 +194,10 @@ def test_a_save_whose_server_is_killed_says_what_has_become_of_it(
     whole, old = measured(forks, place, name, told)
     ends = dict.fromkeys((says, REFUSED, UNKNOWN), 0)
     every = moments(whole, f"{name} server", SERVER_KILLS, (By.STATEMENT, By.TIME))
-    every += [Moment(By.STATEMENT, whole.statements - left) for left in range(3)]
+    # At its beginning, and where it is committed.
+    every += [
+        Moment(By.STATEMENT, at) for at in (2, *range(whole.statements - 2, whole.statements))
+    ]
     for moment in every:
         place.put_back()
         with start(forks, place, moment, told, str(server.pid)) as session:
