@@ -137,6 +137,15 @@ _TOLD = (
         errors.DatabaseUnreachableError,
         "The database ({shown}) cannot be opened. Check the rights of the file and its folder.",
     ),
+    # It is there and is read: nothing comes back that would make trying again worth it.
+    *(
+        (
+            f"SQLITE_IOERR_{what}",
+            errors.DatabaseError,
+            "Writing the database ({shown}) failed ({name}). Nothing was changed; check the disk.",
+        )
+        for what in ("WRITE", "FSYNC", "DIR_FSYNC", "TRUNCATE")
+    ),
     (
         "SQLITE_IOERR",
         errors.DatabaseUnreachableError,

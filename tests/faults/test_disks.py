@@ -7,6 +7,7 @@ with limits in ``test_unwritable.py`` say the same of the store.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -64,6 +65,7 @@ from tests.tui.screens_support import (
     TYPED,
     World,
     a_world,
+    app_of,
     app_over,
     assert_no_plaintext,
     choose,
@@ -78,6 +80,7 @@ from tests.tui.screens_support import (
 from tests.unit.cli_support import Cli, database_file, make_cli
 
 HOWS = ("full", "read-only")
+FORMS = (*HOWS, "broken")
 SECRET = "zQ5-a-secret-that-is-on-the-disk"
 LONG = "a text that takes some room " * 300
 
@@ -101,12 +104,27 @@ def home(disk: Disk, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
+def writing_fails() -> Iterator[None]:
+    """Let the system refuse to write beyond the first block of any file, as a broken disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
 def failing(disk: Disk, how: str, *open_ones: Repository) -> Iterator[None]:
     """Let a disk fail under open databases.
 
     One with files on it that are open to be written cannot be made read-only: they are closed, and
     are left as by somebody who was killed, with the log and what readers share beside it.
     """
+    if how == "broken":
+        with writing_fails():
+            yield
+        return
     if how == "read-only":
         path = open_ones[0]._context.database.path
         assert path is not None
@@ -339,10 +357,14 @@ def is_shown(pilot: Pilot[Any], kind: type[Screen[Any]]) -> bool:
 
 
 def says(how: str) -> str:
-    return "There is no room left for the database" if how == "full" else "cannot be written"
+    return {
+        "full": "There is no room left for the database",
+        "read-only": "cannot be written",
+        "broken": "failed (SQLITE_IOERR_WRITE). Nothing was changed; check the disk.",
+    }[how]
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", FORMS)
 async def test_the_form_of_a_config_keeps_everything(world: World, disk: Disk, how: str) -> None:
     async with running(world) as pilot:
         await press(pilot, "a")
@@ -356,6 +378,8 @@ async def test_the_form_of_a_config_keeps_everything(world: World, disk: Disk, h
             await press(pilot, "ctrl+s")
             assert "Not saved." in status(pilot)
             assert says(how) in status(pilot)
+            # It is read as before: nothing says a moment later that it is back.
+            assert not app_of(pilot).is_lost
             form = pilot.app.screen
             assert isinstance(form, ConfigForm)
             assert form.query_one("#key", Input).value == "new"
@@ -379,7 +403,7 @@ def values_of_readable(world: World) -> dict[tuple[str, str], bytes | None]:
     return found
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", FORMS)
 async def test_other_forms_keep_everything(world: World, disk: Disk, how: str) -> None:
     async with running(world) as pilot:
         await go_to(pilot, "stripe_api_key")

@@ -208,7 +208,9 @@ CODES = [
     ("SQLITE_NOTADB", errors.DatabaseCorruptError, "no SQLite database"),
     ("SQLITE_INTERRUPT", errors.DatabaseInterruptedError, "cancelled"),
     ("SQLITE_CANTOPEN_ISDIR", errors.DatabaseUnreachableError, "cannot be opened"),
-    ("SQLITE_IOERR_WRITE", errors.DatabaseUnreachableError, "SQLITE_IOERR_WRITE"),
+    ("SQLITE_IOERR_READ", errors.DatabaseUnreachableError, "SQLITE_IOERR_READ"),
+    ("SQLITE_IOERR_WRITE", errors.DatabaseError, "Writing the database"),
+    ("SQLITE_IOERR_FSYNC", errors.DatabaseError, "SQLITE_IOERR_FSYNC"),
     ("SQLITE_CONSTRAINT_UNIQUE", errors.DatabaseError, "SQLITE_CONSTRAINT_UNIQUE"),
     ("SQLITE_SOMETHING_NEW", errors.DatabaseError, "Nothing was changed"),
 ]
