@@ -44,6 +44,8 @@ from tests.tui.screens_support import (
     write,
 )
 
+pytestmark = pytest.mark.both_engines
+
 PHRASE = "zQ8-typed-in-a-test-and-nowhere-else"
 """Among the values that are looked for on every screen."""
 WRONG = "zQ9-kept-in-two-places"
@@ -367,7 +369,9 @@ async def test_a_passphrase_opens_it(
         await paste(pilot, PHRASE)
         await press(pilot, "enter")
         configurations(pilot)
-    told = world.sql("SELECT action, outcome FROM audit_event WHERE action LIKE 'presence.%'")
+    told = world.sql(
+        "SELECT action, outcome FROM audit_event WHERE action LIKE 'presence.%' ORDER BY sequence"
+    )
     assert told == [("presence.set", "done"), ("presence.prove", "refused")]
 
 
@@ -485,6 +489,7 @@ async def test_the_list_beneath_is_read_anew_without_showing(app: BifrostApp, wo
         assert "aaa_first" in screen_text(app)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("state", ["enter", "passphrase", "wrong", "form"])
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["80x24", "120x36"])
 @pytest.mark.parametrize("theme", ["dark", "light"])

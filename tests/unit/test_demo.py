@@ -35,6 +35,8 @@ from tests.support import (
     opened,
 )
 
+pytestmark = pytest.mark.both_engines
+
 # What scanners for leaked keys look for.
 LIVE_KEYS = re.compile(
     r"(sk|rk|pk)_(live|test)_|AKIA|gh[pousr]_|xox[abpr]-|SG\.[\w-]{16}|\bAC[0-9a-f]{32}|sk-[\w-]{20}"
@@ -223,6 +225,7 @@ def dump(repository: Repository) -> list[list[tuple[Any, ...]]]:
     return found
 
 
+@pytest.mark.sqlite
 def test_the_same_clock_and_seed_tell_the_same_story(home: Path, story: Repository) -> None:
     stories = []
     for seed in (1, 2):
@@ -237,6 +240,7 @@ def test_the_same_clock_and_seed_tell_the_same_story(home: Path, story: Reposito
     assert [len(rows) for rows in first[:3]] == [len(rows) for rows in other[:3]]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("hours", [0, 5.25, 11, 14.5, 23.9, 9000.7])
 def test_the_story_counts_back_from_every_hour(home: Path, story: Repository, hours: float) -> None:
     now = START.replace(hour=0, minute=0) + timedelta(hours=hours)
@@ -359,6 +363,7 @@ def test_progress_is_told_at_every_percent(home: Path, configs: int, calls: int)
     made.repository.close()
 
 
+@pytest.mark.sqlite
 def test_the_same_seed_makes_the_same_ones(home: Path, scale: Scale) -> None:
     for name, seed in (("same", 1), ("other", 2)):
         (home / name).mkdir()
@@ -367,6 +372,7 @@ def test_the_same_seed_makes_the_same_ones(home: Path, scale: Scale) -> None:
         made.repository.close()
 
 
+@pytest.mark.sqlite
 def test_one_organization_can_have_them_all(home: Path) -> None:
     made = Scale(home, 12_000, single=True)
     assert [(line.scope.name, line.configs) for line in made.lines] == [

@@ -19,16 +19,19 @@ from hypothesis import strategies as st
 from bifrost_tui.cli.base import Start
 from bifrost_tui.cli.forced import ALLOWED
 from bifrost_tui.cli.main import program
+from bifrost_tui.crypto.master_key import write_key_file
 from bifrost_tui.errors import AccessDeniedError, DatabaseMissingError
 from bifrost_tui.origin import Origin
-from bifrost_tui.settings import load_settings
+from bifrost_tui.settings import KEY_VARIABLE, load_settings
 from bifrost_tui.store.access import Role
 from bifrost_tui.store.actor import Access
 from bifrost_tui.store.handover import Handover
 from bifrost_tui.store.opening import create_repository, open_repository
 from bifrost_tui.store.views import ConfigView
 from tests.support import ALICE, KEY, add_member, by_hand, secret
-from tests.unit.cli_support import Cli, database_file, opened, run_process
+from tests.unit.cli_support import Cli, opened, run_process, the_database
+
+pytestmark = pytest.mark.both_engines
 
 HIDDEN = "zQ7-asked-for-by-mistake"
 
@@ -38,7 +41,14 @@ class Started(BaseException):
 
 
 @pytest.fixture
-def forced(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+def key_in_a_file(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns that file may name actors; where the database is a file, its owner may."""
+    write_key_file(load_settings(os.environ).key_file, KEY)
+    monkeypatch.delenv(KEY_VARIABLE)
+
+
+@pytest.fixture
+def forced(cli: Cli, key_in_a_file: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """The environment of a forced command over SSH; Carol is a member of everything."""
     numbers = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -65,7 +75,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(action: str = "session.command") -> list[tuple[Any, ...]]:
     return by_hand(
-        database_file(),
+        the_database(),
         "SELECT actor, source, outcome, details FROM audit_event WHERE action = ?"
         " ORDER BY sequence",
         action,
@@ -87,6 +97,7 @@ def test_the_actor_is_the_named_one(forced: Cli, monkeypatch: pytest.MonkeyPatch
     assert told() == []
 
 
+@pytest.mark.usefixtures("key_in_a_file")
 def test_on_the_host_itself_the_actor_has_everything(cli: Cli) -> None:
     with opened() as repository:
         add_member(repository, "carol", Role.OWNER)
@@ -134,7 +145,8 @@ def test_what_is_refused_is_told_once(
     assert result.exit_code in (1, 2)
     assert result.stdout == ""
     assert told() == [("carol", "10.1.4.7", "refused", details)]
-    assert HIDDEN.encode() not in database_file().read_bytes()
+    if (path := the_database().database_path) is not None:
+        assert HIDDEN.encode() not in path.read_bytes()
 
 
 def test_a_line_for_one_command_takes_no_other(
@@ -150,7 +162,7 @@ def test_a_line_for_one_command_takes_no_other(
 
 
 def test_refused_also_where_it_cannot_be_told(forced: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BIFROST_SECRET_KEY", "a-key-that-fits-no-database-of-these-tests")
+    load_settings().key_file.write_text("a-key-that-fits-no-database-of-these-tests")
     assert "Refused" in ask(forced, monkeypatch, "run -- sh", code=1).err
 
 
@@ -255,6 +267,7 @@ def test_no_command_takes_a_value(
     assert [row[0] for row in told("config.rotate")] == ["carol"]
 
 
+@pytest.mark.sqlite
 def test_no_database_is_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIFROST_SECRET_KEY", KEY)
     with pytest.raises(DatabaseMissingError) as caught:
