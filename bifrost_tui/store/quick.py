@@ -72,14 +72,13 @@ class Quick:
     def run_many(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> int:
         """Run a change for each of many rows; return how many rows of the table it was made in."""
         made = self._compiled(connection)
+        if made.copying is None:
+            return _run_all(connection, made, made.many(values))
         cursor: Any = connection.connection.cursor()
         try:
-            if made.copying is not None:
-                with cursor.copy(made.copying) as copy:
-                    for row in made.ordered(values):
-                        copy.write_row(row)
-            else:
-                cursor.executemany(made.text, made.many(values))
+            with cursor.copy(made.copying) as copy:
+                for row in made.ordered(values):
+                    copy.write_row(row)
             return int(cursor.rowcount)
         finally:
             cursor.close()
@@ -92,12 +91,7 @@ class Quick:
         It is for SQLite, and for values that need no conversion.
         """
         made = self._compiled(connection)
-        cursor: Any = connection.connection.cursor()
-        try:
-            cursor.executemany(made.text, made.arranged(names, rows))
-            return int(cursor.rowcount)
-        finally:
-            cursor.close()
+        return _run_all(connection, made, made.arranged(names, rows))
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         made = self._compiled(connection)
@@ -181,6 +175,16 @@ class _Compiled:
                 given[place] = bind(given[place])
             found.append(given)
         return found
+
+
+def _run_all(connection: Connection, made: _Compiled, parameters: Iterable[Any]) -> int:
+    """Run a statement with each of many parameters; return how many rows it changed."""
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.executemany(made.text, parameters)
+        return int(cursor.rowcount)
+    finally:
+        cursor.close()
 
 
 def _one_by_one(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

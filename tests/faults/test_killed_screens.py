@@ -21,7 +21,7 @@ from bifrost_tui.terminal import actor_name
 from tests.faults.killing import KILLED, KILLS, By, Ended, ForkedTerminal, Forks, Moment, moments
 from tests.faults.shelves import Files, Shelf
 from tests.faults.wholeness import assert_whole, rows_of, values_of
-from tests.postgres import LASTING, Server, kill_server, running_server
+from tests.postgres import Server, kill_server
 from tests.support import (
     ALICE,
     KEY,
@@ -167,15 +167,6 @@ def test_a_save_that_is_killed_is_the_old_or_the_new(
         assert new_is_there(place, name)
     assert killed >= len(every) / 2
     print(f"{name}: {killed} of {len(every)} killed, {saved} saved")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    try:
-        with running_server(None, **LASTING) as started:
-            yield started
-    except LookupError as error:
-        pytest.skip(str(error))
 
 
 REFUSED, UNKNOWN, BACK = "Not saved. ", "It is not known", "The database is reached again."

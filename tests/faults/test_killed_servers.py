@@ -17,7 +17,7 @@ from tests.faults import works
 from tests.faults.killing import KILLS, By, Ended, Forks, Moment, moments
 from tests.faults.shelves import OlderShelf, Shelf
 from tests.faults.wholeness import assert_whole, rows_of, same_again, values_of
-from tests.postgres import LASTING, Server, running_server
+from tests.postgres import Server
 from tests.support import KEY, assert_nowhere
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("killed_servers")]
@@ -25,15 +25,6 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("killed_servers
 KINDS = (By.STATEMENT, By.TIME)
 TIMES = KILLS if KILLS > 15 else 6
 """A server takes a second or two to come back."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    try:
-        with running_server(None, **LASTING) as started:
-            yield started
-    except LookupError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

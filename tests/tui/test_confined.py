@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from tests.support import ALICE, make_settings, opened
 from tests.tui.screens_support import (
     OLD,
     World,
-    a_world,
     app_over,
     assert_no_plaintext,
     go_to,
@@ -33,12 +31,6 @@ from tests.tui.test_operations import ACME, focus, shown, words
 pytestmark = pytest.mark.both_engines
 
 CONFINED = replace(ALICE, confined=True)
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 def confined(world: World, **more: Any) -> BifrostApp:

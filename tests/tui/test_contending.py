@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +31,6 @@ from tests.support import BOB, CAROL, opened
 from tests.tui.screens_support import (
     TYPED,
     World,
-    a_world,
     app_over,
     assert_no_plaintext,
     go_to,
@@ -48,12 +46,6 @@ pytestmark = pytest.mark.both_engines
 
 ACME, KEY = "Acme Dental", "stripe_api_key"
 THEIRS = "zQ9-kept-in-two-places"
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 @asynccontextmanager

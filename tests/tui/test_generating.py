@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from tests.tui.screens_support import (
     OLD,
     TYPED,
     World,
-    a_world,
     app_of,
     choose,
     go_to_field,
@@ -42,12 +41,6 @@ from tests.unit.test_handover import gone
 pytestmark = pytest.mark.both_engines
 
 KEY = "stripe_api_key"
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -20,15 +18,9 @@ from bifrost_tui.tui import input_order
 from bifrost_tui.tui.input_order import OrderedApp
 from bifrost_tui.tui.screens.config_form import ConfigForm
 from tests.support import ALICE, opened
-from tests.tui.screens_support import World, a_world, app_over, configurations, settled
+from tests.tui.screens_support import World, app_over, configurations, settled
 
 SECRET = "typed-in-one-burst-77"
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 async def burst(pilot: Pilot[Any], *parts: str | events.Paste) -> None:

@@ -32,7 +32,6 @@ from tests.support import ALICE, BOB, START, counted_ids, plain
 from tests.tui.screens_support import (
     TYPED,
     World,
-    a_world,
     app_over,
     assert_no_plaintext,
     configurations,
@@ -50,12 +49,6 @@ pytestmark = pytest.mark.both_engines
 
 ACME, BRIGHT = "Acme Dental", "Bright Logistics"
 NEW = "zQ8-typed-in-a-test-and-nowhere-else"
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as world:
-        yield world
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from pathlib import Path
 from sqlite3 import connect
 from typing import Any, TypeVar
 
@@ -38,7 +37,6 @@ from tests.tui.screens_support import (
     PEM,
     TYPED,
     World,
-    a_world,
     app_of,
     app_over,
     assert_no_plaintext,
@@ -60,12 +58,6 @@ pytestmark = pytest.mark.both_engines
 
 ScreenT = TypeVar("ScreenT", bound=Screen[Any])
 ACME = "Acme Dental"
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 @asynccontextmanager

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from bifrost_tui.tui.widgets.secret_field import SecretField
 from tests.support import ALICE, BOB, by_hand, opened, secret
 from tests.tui.screens_support import (
     World,
-    a_world,
     app_over,
     assert_no_plaintext,
     configurations,
@@ -39,12 +37,6 @@ pytestmark = pytest.mark.both_engines
 
 ACME = "Acme Dental"
 NEW = tuple(f"zQn-planted-new-{number:02}" for number in range(20))
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 @asynccontextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from bifrost_tui.tui.screens.config_form import ConfigForm
 from tests.support import ALICE, BOB
 from tests.tui.screens_support import (
     World,
-    a_world,
     app_over,
     assert_no_plaintext,
     choose,
@@ -35,12 +33,6 @@ from tests.tui.screens_support import (
 pytestmark = pytest.mark.both_engines
 
 ACME = "Acme Dental"
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 @asynccontextmanager

@@ -6,15 +6,12 @@ Whoever knows the keys types the next one at that word, and it must not be about
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from bifrost_tui.errors import DatabaseBusyError, DatabaseUnreachableError
+from bifrost_tui.errors import BifrostError, DatabaseBusyError, DatabaseUnreachableError
 from bifrost_tui.store.live import Changes
 from bifrost_tui.tui.live import DataChanged
 from bifrost_tui.tui.widgets.lines import Status
@@ -22,9 +19,6 @@ from bifrost_tui.tui.widgets.paged_table import PagedTable
 from tests.tui.screens_support import (
     TYPED,
     World,
-    a_world,
-    app_over,
-    assert_no_plaintext,
     choose,
     configurations,
     go_to,
@@ -36,17 +30,11 @@ from tests.tui.screens_support import (
     status,
     write,
 )
+from tests.tui.test_operations import ACME, refuse, running
 
 pytestmark = pytest.mark.both_engines
 
-ACME = "Acme Dental"
 Said = list[tuple[str, str]]
-
-
-@pytest.fixture
-def world(home: Path) -> Iterator[World]:
-    with a_world(home) as made:
-        yield made
 
 
 @pytest.fixture
@@ -65,16 +53,6 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
 
     monkeypatch.setattr(Status, "say", heard)
     return found
-
-
-@asynccontextmanager
-async def running(world: World, within: str | None = ACME) -> AsyncIterator[Pilot[Any]]:
-    app = app_over(world, organization=within)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await settled(pilot)
-        yield pilot
-        assert_no_plaintext(app)
-    assert app._exception is None
 
 
 async def add_text(pilot: Pilot[Any], key: str) -> None:
@@ -158,9 +136,14 @@ class Held:
 
         monkeypatch.setattr(where, name, held)
 
-    async def until_asked(self, pilot: Pilot[Any]) -> None:
-        while not self.asked.is_set():
-            await pilot.pause()
+
+async def save_held(pilot: Pilot[Any], world: World, monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Save the form, and hold the list back that would show it."""
+    held = Held(monkeypatch, world.repository.configs, "position")
+    send_key(pilot, "ctrl+s")
+    while not held.asked.is_set():
+        await pilot.pause()
+    return held
 
 
 async def test_nothing_is_said_before_the_list_is_read(
@@ -168,9 +151,7 @@ async def test_nothing_is_said_before_the_list_is_read(
 ) -> None:
     async with running(world) as pilot:
         await add_text(pilot, "brand_new")
-        held = Held(monkeypatch, world.repository.configs, "position")
-        send_key(pilot, "ctrl+s")
-        await held.until_asked(pilot)
+        held = await save_held(pilot, world, monkeypatch)
         await pilot.pause()
         assert said == []
         assert status(pilot) == ""
@@ -185,9 +166,7 @@ async def test_what_others_change_meanwhile_does_not_keep_it_from_its_line(
     """On PostgreSQL the word of one's own change comes back within milliseconds."""
     async with running(world) as pilot:
         await add_text(pilot, "zzz_last")
-        held = Held(monkeypatch, world.repository.configs, "position")
-        send_key(pilot, "ctrl+s")
-        await held.until_asked(pilot)
+        held = await save_held(pilot, world, monkeypatch)
         changes = Changes(frozenset({world.scope(ACME).id}))
         pilot.app.post_message(DataChanged(changes))
         await pilot.pause()
@@ -215,16 +194,12 @@ async def test_what_others_change_meanwhile_does_not_keep_it_from_its_line(
     ],
 )
 async def test_where_the_list_cannot_be_read_both_are_said(
-    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, tail: str
+    world: World, monkeypatch: pytest.MonkeyPatch, error: BifrostError, tail: str
 ) -> None:
     async with running(world) as pilot:
         await add_text(pilot, "brand_new")
         with monkeypatch.context() as patch:
-
-            def fail(*_: object, **__: object) -> None:
-                raise error
-
-            patch.setattr(world.repository.configs, "position", fail)
+            patch.setattr(world.repository.configs, "position", refuse(error))
             await press(pilot, "ctrl+s")
         assert status(pilot) == f"× brand_new in Acme Dental is saved. {tail}"
     assert world.view(ACME, "brand_new").value == '"Moin"'
@@ -235,13 +210,10 @@ async def test_a_second_read_in_vain_does_not_take_the_word_away(
 ) -> None:
     async with running(world) as pilot:
         await add_text(pilot, "brand_new")
-
-        def fail(*_: object, **__: object) -> None:
-            raise DatabaseUnreachableError("The server is gone. Try again.")
-
+        away = refuse(DatabaseUnreachableError("The server is gone. Try again."))
         with monkeypatch.context() as patch:
             for what in ("position", "page", "count", "history"):
-                patch.setattr(world.repository.configs, what, fail)
+                patch.setattr(world.repository.configs, what, away)
             await press(pilot, "ctrl+s")
             pilot.app.post_message(DataChanged(Changes(frozenset({world.scope(ACME).id}))))
             await settled(pilot)
